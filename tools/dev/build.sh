@@ -1,0 +1,136 @@
+# shellcheck shell=bash
+# Configure, build, run, package, clean.
+
+readonly PRESETS="dev asan tsan fuzz release"
+readonly STARTER_MODEL=smollm2:135m
+
+check_preset() {
+  [[ " $PRESETS " == *" $1 "* ]] || fail_because "there is no preset '$1'" "use one of: $PRESETS"
+}
+
+# What cmake was last told, so that it is only told again when that changes.
+configure_key() {
+  { echo "$OPENSSL_ROOT|$LLAMA_ROOT|$*" && cat "$TACIT_ROOT/CMakePresets.json"; } | short_hash
+}
+
+configure_work() { # FOLDER PRESET [ARGUMENT...]
+  local folder=$1 preset=$2
+  shift 2
+  cmake --preset "$preset" -B "$folder" "-DTACIT_OPENSSL_ROOT=$OPENSSL_ROOT" "-DTACIT_LLAMA_ROOT=$LLAMA_ROOT" "$@"
+}
+
+ensure_configured() { # FOLDER PRESET [ARGUMENT...]
+  local folder=$1 stamp="$1/.dev-configured" key
+  key=$(configure_key "$@")
+  [[ -f "$folder/build.ninja" && "$(cat "$stamp" 2>/dev/null)" == "$key" ]] && return
+  mkdir -p "$folder"
+  need_disk "$folder" 2 "a build"
+  run_logged "configure $2" "configure-$2" configure_work "$@" ||
+    fail_because "cmake could not configure preset $2" "read the log named above"
+  echo "$key" >"$stamp"
+}
+
+nothing_to_build() { # FOLDER TARGET...
+  local folder=$1
+  shift
+  ninja -C "$folder" -n "$@" 2>/dev/null | grep -q 'no work to do'
+}
+
+build_work() { # FOLDER PRESET TARGETS(one word each, comma separated) [CMAKE ARGUMENT...]
+  local folder=$1 preset=$2
+  local -a targets
+  IFS=, read -ra targets <<<"$3"
+  shift 3
+  ensure_configured "$folder" "$preset" "$@"
+  nothing_to_build "$folder" "${targets[@]}" && return
+  if [[ -n "$UI_LIVE" ]]; then
+    (cd "$folder" && NINJA_STATUS="      [%f/%t %es] " ninja -j"$(job_count)" "${targets[@]}" >&2) ||
+      fail_because "the build of preset $preset failed" "the messages above name the file and line"
+  else
+    LOG_TAIL=60 run_logged "build $preset (${targets[*]})" "build-$preset" \
+      ninja -C "$folder" -j"$(job_count)" "${targets[@]}" ||
+      fail_because "the build of preset $preset failed" "the messages above name the file and line"
+  fi
+}
+
+# build_preset PRESET TARGETS  with the set-up done before.
+build_preset() {
+  check_preset "$1"
+  ensure_setup
+  with_lock "build-$(printf '%s' "$TACIT_ROOT" | short_hash)-$1" build_work "build/$1" "$@"
+}
+
+verb_configure() {
+  local preset=${1:-dev}
+  check_preset "$preset"
+  shift || true
+  ensure_setup
+  rm -f "build/$preset/.dev-configured"
+  with_lock "build-$(printf '%s' "$TACIT_ROOT" | short_hash)-$preset" ensure_configured "build/$preset" "$preset" "$@"
+}
+
+verb_build() {
+  local preset=dev wanted=all
+  while (($#)); do
+    case "$1" in
+      --target)
+        [[ $# -ge 2 ]] || fail_because "--target needs a name" "./dev build --target tacit"
+        wanted=$2
+        shift
+        ;;
+      -*) fail_because "./dev build does not know '$1'" "./dev build --help" ;;
+      *) preset=$1 ;;
+    esac
+    shift
+  done
+  build_preset "$preset" "$wanted"
+  say "built: build/$preset"
+}
+
+verb_run() {
+  build_preset dev tacit
+  exec build/dev/bin/tacit run "$STARTER_MODEL" "$@"
+}
+
+# A folder that runs elsewhere: the program, the OpenSSL it was built with, the licences.
+package_stage() { # BUILD STAGE
+  mkdir -p "$2/bin" "$2/lib" || return 1
+  cp "$1/bin/tacit" "$2/bin/" && cp LICENSE README.md "$2/" || return 1
+  if [[ -n "$OPENSSL_ROOT" ]]; then
+    cp -L "$OPENSSL_ROOT"/lib/libssl.so.3 "$OPENSSL_ROOT"/lib/libcrypto.so.3 "$2/lib/" || return 1
+  fi
+  cp "$LLAMA_ROOT/LICENSE" "$2/LICENSE.llama.cpp"
+}
+
+verb_package() {
+  # Not the machine's own CPU but one that every machine of the last ten years has.
+  export TACIT_LLAMA_CPU=portable
+  ensure_setup
+  local folder=build/package
+  # shellcheck disable=SC2016 # $ORIGIN is for the loader
+  with_lock "build-$(printf '%s' "$TACIT_ROOT" | short_hash)-package" build_work "$folder" release tacit \
+    '-DCMAKE_BUILD_RPATH=$ORIGIN/../lib' -DCMAKE_BUILD_RPATH_USE_ORIGIN=ON
+  if [[ -x packaging/package ]]; then
+    exec packaging/package "$folder"
+  fi
+  local version name
+  version=$(sed -n 's/^project(tacit VERSION \([0-9.]*\).*/\1/p' CMakeLists.txt)
+  name="tacit-$version-linux-$(uname -m)"
+  rm -rf "${folder:?}/$name"
+  package_stage "$folder" "$folder/$name" || fail_because "the package could not be put together" "see above"
+  tar -C "$folder" --owner=0 --group=0 -czf "$folder/$name.tar.gz" "$name"
+  say "packaged: $folder/$name.tar.gz ($(du -h "$folder/$name.tar.gz" | cut -f1))"
+}
+
+verb_clean() {
+  rm -rf build
+  say "removed build/"
+  case "${1:-}" in
+    "") ;;
+    --all)
+      rm -rf "$TACIT_CACHE"
+      say "removed $TACIT_CACHE (OpenSSL, llama.cpp, downloads, logs)"
+      ;;
+    *) fail_because "./dev clean does not know '$1'" "./dev clean --all removes the caches, too" ;;
+  esac
+}
