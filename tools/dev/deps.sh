@@ -124,8 +124,9 @@ openssl_from_upstream() {
     "$file" sha256_is "$OPENSSL_PINNED_SHA256" && openssl_unpack "$file"
 }
 
-# Debian's source package, through an apt state of our own; the system's configuration is untouched.
-# What apt fetches is authenticated by the archive's key.
+# Debian stable's source package, through an apt state of our own; the system's configuration is
+# untouched. What apt fetches is authenticated by the archive's key; a suite that apt refuses (an
+# expired copy, say) is left out, the other one still counts.
 openssl_from_debian() {
   local keyring=/usr/share/keyrings/debian-archive-keyring.gpg state="$TACIT_CACHE/apt-source"
   local -a apt=(-o "Dir::Etc::sourcelist=$state/sources.list" -o Dir::Etc::sourceparts=/dev/null
@@ -136,11 +137,11 @@ openssl_from_debian() {
   fi
   mkdir -p "$state/lists/partial" "$state/cache/archives/partial"
   local mirror
-  for mirror in debian/:trixie debian-security/:trixie-security debian/:sid; do
-    echo "deb-src [signed-by=$keyring] http://deb.debian.org/${mirror%:*} ${mirror#*:} main"
+  for mirror in debian/:trixie debian-security/:trixie-security; do
+    echo "deb-src [signed-by=$keyring] http://deb.debian.org/${mirror%%/*} ${mirror#*:} main"
   done >"$state/sources.list"
   echo "reading Debian's source index"
-  apt-get "${apt[@]}" update || return 1
+  apt-get "${apt[@]}" update || true
   local version upstream file
   for version in $(apt-cache "${apt[@]}" showsrc openssl | sed -n 's/^Version: //p' | sort -Vru); do
     upstream=${version%-*}
@@ -188,8 +189,8 @@ openssl_build() {
   echo "configuring OpenSSL $version"
   # shellcheck disable=SC2046 # flags are words
   (cd "$OPENSSL_TREE" && CC=$CC_PATH ./Configure $(openssl_flags) "--prefix=$prefix") || return 1
-  make -C "$OPENSSL_TREE" -s -j"$(job_count)" || return 1
-  make -C "$OPENSSL_TREE" -s "DESTDIR=$OPENSSL_WORK/stage" install_sw || return 1
+  make -C "$OPENSSL_TREE" -j"$(job_count)" || return 1
+  make -C "$OPENSSL_TREE" "DESTDIR=$OPENSSL_WORK/stage" install_sw || return 1
   touch "$OPENSSL_WORK/stage$prefix/.complete"
   rm -rf "$prefix" && mv -T "$OPENSSL_WORK/stage$prefix" "$prefix"
 }

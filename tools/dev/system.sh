@@ -110,7 +110,11 @@ missing_packages() {
   if boost=$(boost_version); then
     set -- "$@" "libboost$boost-dev" "libboost-json$boost-dev" "libboost-url$boost-dev"
   fi
-  [[ "$(openssl_system_version)" != "" ]] && set -- "$@" libssl-dev
+  if [[ -n "$(openssl_system_version)" ]]; then
+    set -- "$@" libssl-dev
+  else
+    set -- "$@" debian-archive-keyring # authenticates Debian's source package, see deps.sh
+  fi
   for package in "$@"; do
     installed "$package" || echo "$package"
   done
