@@ -60,23 +60,23 @@ class ByteReader {
     if (n > size_max || n > rest_.size()) {
       rest_ = before;
       if (n <= size_max) return fail(truncated());
-      return fail(Error{Code::too_large, "length field"}.with("bytes", n).with(
-          "limit", static_cast<std::int64_t>(size_max)));
+      return fail(Error{Code::too_large, "length field"}
+                      .with("bytes", n)
+                      .with("limit", static_cast<std::int64_t>(size_max)));
     }
     return take(n);
   }
 
  private:
   static Error truncated() { return {Code::malformed, "truncated"}; }
-  template <class T>
-  Result<T> little() {
+  template <class T> Result<T> little() {
     TACIT_TRY(const auto raw, take(sizeof(T)));
     std::uint64_t value = 0;
-    for (std::size_t i = sizeof(T); i-- > 0;) value = value << 8 | std::to_integer<std::uint64_t>(raw[i]);
+    for (std::size_t i = sizeof(T); i-- > 0;)
+      value = value << 8 | std::to_integer<std::uint64_t>(raw[i]);
     return static_cast<T>(value);
   }
-  template <class T>
-  Result<T> big() {
+  template <class T> Result<T> big() {
     TACIT_TRY(const auto raw, take(sizeof(T)));
     std::uint64_t value = 0;
     for (const auto byte : raw) value = value << 8 | std::to_integer<std::uint64_t>(byte);

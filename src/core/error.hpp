@@ -1,9 +1,9 @@
 // Expected failures as values.
 //
-// Result<T> is what every function that may fail in normal life returns. Exceptions are for bugs and
-// for third-party edges. The text of an Error is a literal checked at compile time, so that no prompt
-// and no secret can reach a log or a reply through an error; numbers and vetted public names may be
-// attached. Values are immutable once built; safe to share between threads.
+// Result<T> is what every function that may fail in normal life returns. Exceptions are for bugs
+// and for third-party edges. The text of an Error is a literal checked at compile time, so that no
+// prompt and no secret can reach a log or a reply through an error; numbers and vetted public names
+// may be attached. Values are immutable once built; safe to share between threads.
 #pragma once
 
 #include <array>
@@ -18,27 +18,27 @@ namespace tacit {
 // Code classifies a failure for programs. Callers branch on the code, never on the text.
 // The one table that maps codes to HTTP statuses is api/error_map.hpp.
 enum class Code : std::uint8_t {
-  invalid_argument,    // the caller's value is wrong; repeating it cannot help
-  malformed,           // bytes do not follow their format
-  unsupported,         // understood, but not offered
-  too_large,           // over a limit of size, count or depth
-  context_exceeded,    // prompt (and requested output) do not fit the model's context
+  invalid_argument,  // the caller's value is wrong; repeating it cannot help
+  malformed,         // bytes do not follow their format
+  unsupported,       // understood, but not offered
+  too_large,         // over a limit of size, count or depth
+  context_exceeded,  // prompt (and requested output) do not fit the model's context
   not_found,
   already_exists,
-  unauthenticated,     // no or unknown credential
-  forbidden,           // known, but not allowed
-  rate_limited,        // over a quota; retry later
-  overloaded,          // queues are full; retry later
-  shutting_down,       // draining; no new work
-  cancelled,           // the caller went away or asked to stop
+  unauthenticated,  // no or unknown credential
+  forbidden,        // known, but not allowed
+  rate_limited,     // over a quota; retry later
+  overloaded,       // queues are full; retry later
+  shutting_down,    // draining; no new work
+  cancelled,        // the caller went away or asked to stop
   deadline_exceeded,
-  unavailable,         // a peer or a resource cannot be reached
-  worker_lost,         // the engine worker ended during the request
-  corrupt,             // bytes differ from what was promised (hash, size)
-  io,                  // the operating system failed a read, write, open...
-  no_space,            // disk full or quota
-  permission,          // the operating system said no
-  internal,            // a bug; the log has more
+  unavailable,  // a peer or a resource cannot be reached
+  worker_lost,  // the engine worker ended during the request
+  corrupt,      // bytes differ from what was promised (hash, size)
+  io,           // the operating system failed a read, write, open...
+  no_space,     // disk full or quota
+  permission,   // the operating system said no
+  internal,     // a bug; the log has more
 };
 
 // code_name returns the snake_case name of `code`, for logs and JSON.
@@ -50,8 +50,9 @@ struct Literal {
   std::string_view text;
 };
 
-// PublicText is text that its maker vouches for as free of content and secrets: a file path, a model
-// name, a host. Building one is explicit, so that reviewers can find every place that vouches.
+// PublicText is text that its maker vouches for as free of content and secrets: a file path, a
+// model name, a host. Building one is explicit, so that reviewers can find every place that
+// vouches.
 class PublicText {
  public:
   explicit PublicText(std::string text) : text_{std::move(text)} {}
@@ -98,8 +99,7 @@ class [[nodiscard]] Error {
   std::uint8_t num_details_ = 0;
 };
 
-template <class T>
-using Result = std::expected<T, Error>;
+template <class T> using Result = std::expected<T, Error>;
 
 // fail builds the error arm of any Result: `return fail(Code::malformed, "trailing bytes");`
 inline std::unexpected<Error> fail(Code code, Literal what) {
@@ -113,17 +113,19 @@ inline std::unexpected<Error> fail(Error error) { return std::unexpected<Error>{
 #define TACIT_CAT(a, b) TACIT_CAT_(a, b)
 
 // TACIT_TRY(auto x, expression) declares x from the value of a Result, or returns its error.
-#define TACIT_TRY(decl, ...) TACIT_TRY_(TACIT_CAT(tacit_try_, __COUNTER__), decl, return, __VA_ARGS__)
+#define TACIT_TRY(decl, ...) \
+  TACIT_TRY_(TACIT_CAT(tacit_try_, __COUNTER__), decl, return, __VA_ARGS__)
 // TACIT_CO_TRY is the same for coroutines.
 #define TACIT_CO_TRY(decl, ...) \
   TACIT_TRY_(TACIT_CAT(tacit_try_, __COUNTER__), decl, co_return, __VA_ARGS__)
-#define TACIT_TRY_(tmp, decl, leave, ...)                             \
-  auto tmp = (__VA_ARGS__);                                           \
-  if (!(tmp)) leave ::tacit::fail(std::move(tmp).error());            \
+#define TACIT_TRY_(tmp, decl, leave, ...)                  \
+  auto tmp = (__VA_ARGS__);                                \
+  if (!(tmp)) leave ::tacit::fail(std::move(tmp).error()); \
   decl = *std::move(tmp)
 
 // TACIT_CHECK(expression) does the same for a Result<void>.
 #define TACIT_CHECK(...) TACIT_CHECK_(TACIT_CAT(tacit_check_, __COUNTER__), return, __VA_ARGS__)
-#define TACIT_CO_CHECK(...) TACIT_CHECK_(TACIT_CAT(tacit_check_, __COUNTER__), co_return, __VA_ARGS__)
+#define TACIT_CO_CHECK(...) \
+  TACIT_CHECK_(TACIT_CAT(tacit_check_, __COUNTER__), co_return, __VA_ARGS__)
 #define TACIT_CHECK_(tmp, leave, ...) \
   if (auto tmp = (__VA_ARGS__); !(tmp)) leave ::tacit::fail(std::move(tmp).error())

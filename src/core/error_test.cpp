@@ -7,7 +7,8 @@
 namespace tacit {
 namespace {
 
-static_assert(!std::is_constructible_v<Literal, std::string>, "error text is known at compile time");
+static_assert(!std::is_constructible_v<Literal, std::string>,
+              "error text is known at compile time");
 
 Result<std::unique_ptr<int>> half(int n) {
   if (n % 2 != 0) return fail(Error{Code::invalid_argument, "odd number"}.with("value", n));

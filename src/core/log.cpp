@@ -13,8 +13,9 @@ std::string timestamp(std::int64_t unix_ms) {
   const auto seconds = static_cast<std::time_t>(unix_ms / 1000);
   std::tm utc{};
   gmtime_r(&seconds, &utc);
-  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", utc.tm_year + 1900, utc.tm_mon + 1,
-                     utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec, unix_ms % 1000);
+  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", utc.tm_year + 1900,
+                     utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec,
+                     unix_ms % 1000);
 }
 
 // A JSON string; also used for text values with spaces. Control bytes are escaped, so one record is
@@ -38,9 +39,12 @@ std::string value_text(const LogField& field, bool json) {
   return std::visit(
       [&](const auto& v) -> std::string {
         using T = std::decay_t<decltype(v)>;
-        if constexpr (std::is_same_v<T, bool>) return v ? "true" : "false";
-        else if constexpr (std::is_same_v<T, std::int64_t>) return fmt::format("{}", v);
-        else if constexpr (std::is_same_v<T, double>) return std::isfinite(v) ? fmt::format("{:.6g}", v) : "null";
+        if constexpr (std::is_same_v<T, bool>)
+          return v ? "true" : "false";
+        else if constexpr (std::is_same_v<T, std::int64_t>)
+          return fmt::format("{}", v);
+        else if constexpr (std::is_same_v<T, double>)
+          return std::isfinite(v) ? fmt::format("{:.6g}", v) : "null";
         else {
           const std::string_view text{v};
           const bool plain = !json && !text.empty() &&
@@ -63,12 +67,13 @@ std::string_view log_level_name(LogLevel level) noexcept {
   return "unknown";
 }
 
-std::string format_record(LogFormat format, std::int64_t unix_ms, LogLevel level, std::string_view message,
-                          std::initializer_list<LogField> fields) {
+std::string format_record(LogFormat format, std::int64_t unix_ms, LogLevel level,
+                          std::string_view message, std::initializer_list<LogField> fields) {
   const bool json = format == LogFormat::json;
-  std::string line = json ? fmt::format(R"({{"time":"{}","level":"{}","message":{})", timestamp(unix_ms),
-                                        log_level_name(level), quoted(message))
-                          : fmt::format("{} {:<7} {}", timestamp(unix_ms), log_level_name(level), message);
+  std::string line =
+      json ? fmt::format(R"({{"time":"{}","level":"{}","message":{})", timestamp(unix_ms),
+                         log_level_name(level), quoted(message))
+           : fmt::format("{} {:<7} {}", timestamp(unix_ms), log_level_name(level), message);
   for (const auto& field : fields) {
     line += json ? fmt::format(R"(,{}:{})", quoted(field.name), value_text(field, true))
                  : fmt::format(" {}={}", field.name, value_text(field, false));

@@ -20,10 +20,11 @@ enum class LogLevel : std::uint8_t { debug, info, warning, error };
 std::string_view log_level_name(LogLevel level) noexcept;
 
 struct LogField {
-  template <std::integral T>
-  LogField(Literal n, T v) : name{n.text} {
-    if constexpr (std::same_as<T, bool>) value = v;
-    else value = static_cast<std::int64_t>(v);
+  template <std::integral T> LogField(Literal n, T v) : name{n.text} {
+    if constexpr (std::same_as<T, bool>)
+      value = v;
+    else
+      value = static_cast<std::int64_t>(v);
   }
   LogField(Literal n, double v) : name{n.text}, value{v} {}
   LogField(Literal n, Literal v) : name{n.text}, value{v.text} {}
@@ -39,12 +40,21 @@ class Logger {
  public:
   virtual ~Logger() = default;
   virtual bool enabled(LogLevel level) const noexcept = 0;
-  virtual void write(LogLevel level, Literal message, std::initializer_list<LogField> fields) noexcept = 0;
+  virtual void write(LogLevel level, Literal message,
+                     std::initializer_list<LogField> fields) noexcept = 0;
 
-  void debug(Literal m, std::initializer_list<LogField> f = {}) noexcept { put(LogLevel::debug, m, f); }
-  void info(Literal m, std::initializer_list<LogField> f = {}) noexcept { put(LogLevel::info, m, f); }
-  void warning(Literal m, std::initializer_list<LogField> f = {}) noexcept { put(LogLevel::warning, m, f); }
-  void error(Literal m, std::initializer_list<LogField> f = {}) noexcept { put(LogLevel::error, m, f); }
+  void debug(Literal m, std::initializer_list<LogField> f = {}) noexcept {
+    put(LogLevel::debug, m, f);
+  }
+  void info(Literal m, std::initializer_list<LogField> f = {}) noexcept {
+    put(LogLevel::info, m, f);
+  }
+  void warning(Literal m, std::initializer_list<LogField> f = {}) noexcept {
+    put(LogLevel::warning, m, f);
+  }
+  void error(Literal m, std::initializer_list<LogField> f = {}) noexcept {
+    put(LogLevel::error, m, f);
+  }
 
  private:
   void put(LogLevel level, Literal m, std::initializer_list<LogField> f) noexcept {
@@ -63,7 +73,7 @@ class NullLogger final : public Logger {
 //   text: 2026-05-01T12:00:00.000Z INFO server.listening port=8080
 //   json: {"time":"...","level":"info","message":"server.listening","port":8080}
 enum class LogFormat : std::uint8_t { text, json };
-std::string format_record(LogFormat format, std::int64_t unix_ms, LogLevel level, std::string_view message,
-                          std::initializer_list<LogField> fields);
+std::string format_record(LogFormat format, std::int64_t unix_ms, LogLevel level,
+                          std::string_view message, std::initializer_list<LogField> fields);
 
 }  // namespace tacit

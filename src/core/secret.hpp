@@ -31,7 +31,8 @@ class SecretBytes {
 
   std::size_t size() const noexcept { return size_; }
   bool empty() const noexcept { return size_ == 0; }
-  // reveal gives access to the bytes. The view dies with this object; copies of it are yours to wipe.
+  // reveal gives access to the bytes. The view dies with this object; copies of it are yours to
+  // wipe.
   BytesView reveal() const noexcept { return {data_, size_}; }
   std::span<std::byte> reveal_mutable() noexcept { return {data_, size_}; }
 

@@ -8,7 +8,8 @@
 namespace tacit {
 namespace {
 
-static_assert(!std::is_copy_constructible_v<SecretBytes> && !std::is_copy_assignable_v<SecretBytes>);
+static_assert(!std::is_copy_constructible_v<SecretBytes> &&
+              !std::is_copy_assignable_v<SecretBytes>);
 static_assert(!std::is_copy_constructible_v<SecretText> && !std::is_copy_assignable_v<SecretText>);
 static_assert(!std::is_convertible_v<SecretText, std::string_view>, "no silent way out");
 template <class T>

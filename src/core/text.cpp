@@ -18,13 +18,13 @@ std::size_t utf8_character(std::string_view s) noexcept {
   if (lead < 0x80) return 1;
   if (lead >= 0xC2 && lead <= 0xDF) return tail(1) ? 2 : 0;
   if (lead >= 0xE0 && lead <= 0xEF) {
-    const unsigned low = lead == 0xE0 ? 0xA0 : 0x80;    // no overlong forms
-    const unsigned high = lead == 0xED ? 0x9F : 0xBF;   // no surrogates
+    const unsigned low = lead == 0xE0 ? 0xA0 : 0x80;   // no overlong forms
+    const unsigned high = lead == 0xED ? 0x9F : 0xBF;  // no surrogates
     return tail(1, low, high) && tail(2) ? 3 : 0;
   }
   if (lead >= 0xF0 && lead <= 0xF4) {
     const unsigned low = lead == 0xF0 ? 0x90 : 0x80;
-    const unsigned high = lead == 0xF4 ? 0x8F : 0xBF;   // up to U+10FFFF
+    const unsigned high = lead == 0xF4 ? 0x8F : 0xBF;  // up to U+10FFFF
     return tail(1, low, high) && tail(2) && tail(3) ? 4 : 0;
   }
   return 0;
@@ -45,10 +45,14 @@ std::string base64(BytesView bytes, std::string_view alphabet, bool pad) {
     if (left > 2) group |= std::to_integer<std::uint32_t>(bytes[i + 2]);
     out += alphabet[group >> 18];
     out += alphabet[group >> 12 & 63];
-    if (left > 1) out += alphabet[group >> 6 & 63];
-    else if (pad) out += '=';
-    if (left > 2) out += alphabet[group & 63];
-    else if (pad) out += '=';
+    if (left > 1)
+      out += alphabet[group >> 6 & 63];
+    else if (pad)
+      out += '=';
+    if (left > 2)
+      out += alphabet[group & 63];
+    else if (pad)
+      out += '=';
   }
   return out;
 }

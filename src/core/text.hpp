@@ -14,8 +14,8 @@ namespace tacit {
 bool is_utf8(std::string_view text) noexcept;
 
 // utf8_complete_prefix returns how many leading bytes of `text` end on a character boundary: the
-// whole text, or up to 3 bytes less when it ends inside a multi-byte character. Used to hold back the
-// start of a character whose rest is in the next token.
+// whole text, or up to 3 bytes less when it ends inside a multi-byte character. Used to hold back
+// the start of a character whose rest is in the next token.
 std::size_t utf8_complete_prefix(std::string_view text) noexcept;
 
 // Lower-case hexadecimal.

@@ -8,12 +8,12 @@ namespace {
 TEST(IsUtf8, AcceptsExactlyRfc3629) {
   EXPECT_TRUE(is_utf8(""));
   EXPECT_TRUE(is_utf8("aé漢😀"));
-  EXPECT_TRUE(is_utf8("\xF4\x8F\xBF\xBF"));          // U+10FFFF
-  EXPECT_FALSE(is_utf8("\xC0\x80"));                 // overlong
-  EXPECT_FALSE(is_utf8("\xE0\x80\x80"));             // overlong
-  EXPECT_FALSE(is_utf8("\xED\xA0\x80"));             // surrogate
-  EXPECT_FALSE(is_utf8("\xF4\x90\x80\x80"));         // beyond U+10FFFF
-  EXPECT_FALSE(is_utf8("\xE6\xBC"));                 // cut short
+  EXPECT_TRUE(is_utf8("\xF4\x8F\xBF\xBF"));   // U+10FFFF
+  EXPECT_FALSE(is_utf8("\xC0\x80"));          // overlong
+  EXPECT_FALSE(is_utf8("\xE0\x80\x80"));      // overlong
+  EXPECT_FALSE(is_utf8("\xED\xA0\x80"));      // surrogate
+  EXPECT_FALSE(is_utf8("\xF4\x90\x80\x80"));  // beyond U+10FFFF
+  EXPECT_FALSE(is_utf8("\xE6\xBC"));          // cut short
   EXPECT_FALSE(is_utf8("\x80"));
 }
 
@@ -33,9 +33,13 @@ TEST(Hex, RoundTrips) {
 
 // RFC 4648, section 10.
 TEST(Base64, Rfc4648Vectors) {
-  const std::pair<const char*, const char*> vectors[] = {
-      {"", ""}, {"f", "Zg=="}, {"fo", "Zm8="}, {"foo", "Zm9v"}, {"foob", "Zm9vYg=="}, {"fooba", "Zm9vYmE="},
-      {"foobar", "Zm9vYmFy"}};
+  const std::pair<const char*, const char*> vectors[] = {{"", ""},
+                                                         {"f", "Zg=="},
+                                                         {"fo", "Zm8="},
+                                                         {"foo", "Zm9v"},
+                                                         {"foob", "Zm9vYg=="},
+                                                         {"fooba", "Zm9vYmE="},
+                                                         {"foobar", "Zm9vYmFy"}};
   for (const auto& [plain, coded] : vectors) {
     EXPECT_EQ(to_base64(as_bytes(plain)), coded);
     EXPECT_EQ(as_text(from_base64(coded).value()), plain);

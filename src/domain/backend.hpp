@@ -13,8 +13,8 @@ namespace tacit::domain {
 
 // ModelInfo is what may be told about a loaded model.
 struct ModelInfo {
-  std::string name;            // "smollm2:135m"
-  std::string digest;          // "sha256:<hex>" of the weights
+  std::string name;    // "smollm2:135m"
+  std::string digest;  // "sha256:<hex>" of the weights
   std::uint64_t size_bytes = 0;
   std::uint32_t context_tokens_max = 0;
 };
@@ -25,9 +25,10 @@ class Generation {
  public:
   virtual ~Generation() = default;
   // Waits for at least one event and returns all that are ready (in order, bounded in number). The
-  // batch whose last element is_last() ends the stream; next() may not be called after it. A consumer
-  // that does not call next() stops the generation after a bounded number of tokens (back-pressure).
-  // Errors: deadline_exceeded, cancelled: the consumer's own waiting ended, not the generation.
+  // batch whose last element is_last() ends the stream; next() may not be called after it. A
+  // consumer that does not call next() stops the generation after a bounded number of tokens
+  // (back-pressure). Errors: deadline_exceeded, cancelled: the consumer's own waiting ended, not
+  // the generation.
   virtual Async<EventBatch> next(Deadline deadline) = 0;
 };
 
@@ -36,9 +37,10 @@ class Backend {
  public:
   virtual ~Backend() = default;
   virtual const ModelInfo& model() const = 0;
-  // Starts a generation. Refusals known at once (queue full, draining, worker gone) are errors here:
-  // overloaded, shutting_down, worker_lost. Later ones (prompt too long) come as Failed.
-  virtual Async<std::unique_ptr<Generation>> generate(GenerateRequest request, Deadline deadline) = 0;
+  // Starts a generation. Refusals known at once (queue full, draining, worker gone) are errors
+  // here: overloaded, shutting_down, worker_lost. Later ones (prompt too long) come as Failed.
+  virtual Async<std::unique_ptr<Generation>> generate(GenerateRequest request,
+                                                      Deadline deadline) = 0;
 };
 
 // ModelProvider finds or loads the model that a request names. Belongs to one shard.

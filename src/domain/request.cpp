@@ -6,7 +6,8 @@ GenerateRequest GenerateRequest::clone() const {
   GenerateRequest copy;
   copy.model = model;
   copy.messages.reserve(messages.size());
-  for (const auto& message : messages) copy.messages.push_back({message.role, message.content.clone()});
+  for (const auto& message : messages)
+    copy.messages.push_back({message.role, message.content.clone()});
   copy.sampling = sampling;
   copy.max_tokens = max_tokens;
   copy.stop.reserve(stop.size());

@@ -1,4 +1,5 @@
-// A generation request, free of any wire format. Every API parses into this; every backend reads it.
+// A generation request, free of any wire format. Every API parses into this; every backend reads
+// it.
 #pragma once
 
 #include <cstdint>
@@ -35,7 +36,7 @@ struct GenerateRequest {
   Sampling sampling;
   std::optional<std::uint32_t> max_tokens;  // unset: until the model stops or the context is full
   std::vector<Content> stop;                // generation ends before any of these
-  std::string tenant;                       // who asks (an opaque id, set by the gateway, never by the caller)
+  std::string tenant;  // who asks (an opaque id, set by the gateway, never by the caller)
 
   // clone copies content on purpose: a retry or a benchmark needs it.
   GenerateRequest clone() const;

@@ -1,0 +1,141 @@
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "api/openai/chat.hpp"
+
+namespace tacit::api::openai {
+namespace {
+
+std::string with(std::string_view extra) {
+  return std::string{R"({"model":"m","messages":[{"role":"user","content":"hi"}])"} +
+         std::string{extra} + "}";
+}
+
+TEST(ParseChat, ReadsEveryOfferedField) {
+  const auto parsed = parse_chat(
+      R"({"model":"m","messages":[{"role":"developer","content":"s"},
+          {"role":"user","content":[{"type":"text","text":"a"},{"type":"text","text":"b"}]},
+          {"role":"assistant","content":null}],
+          "stream":true,"stream_options":{"include_usage":true},"temperature":0,"top_p":0.5,"min_p":0.1,
+          "top_k":5,"frequency_penalty":1,"presence_penalty":-1,"seed":42,"max_tokens":9,
+          "max_completion_tokens":8,"stop":["x","y"],"n":1,"user":"u","whatever":1})");
+  ASSERT_TRUE(parsed) << parsed.error().message();
+  const auto& g = parsed->generate;
+  EXPECT_EQ(g.model, "m");
+  ASSERT_EQ(g.messages.size(), 3u);
+  EXPECT_EQ(g.messages[0].role, domain::Role::system);
+  EXPECT_EQ(g.messages[1].content.reveal(), "ab");
+  EXPECT_EQ(g.messages[2].role, domain::Role::assistant);
+  EXPECT_TRUE(g.messages[2].content.empty());
+  EXPECT_TRUE(parsed->stream);
+  EXPECT_TRUE(parsed->include_usage);
+  EXPECT_EQ(g.sampling.temperature, 0.0F);
+  EXPECT_EQ(g.sampling.top_p, 0.5F);
+  EXPECT_EQ(g.sampling.top_k, 5);
+  EXPECT_EQ(g.sampling.seed, 42u);
+  EXPECT_EQ(g.max_tokens, 8u);
+  ASSERT_EQ(g.stop.size(), 2u);
+  EXPECT_EQ(g.stop[1].reveal(), "y");
+  EXPECT_EQ(parsed->num_unknown_fields, 1u);
+}
+
+TEST(ParseChat, NullMeansAbsent) {
+  const auto parsed = parse_chat(
+      with(R"(,"stream":null,"temperature":null,"stop":null,"seed":null,"tools":null,"n":null,
+                                          "max_tokens":null,"response_format":null,"tool_choice":null)"));
+  ASSERT_TRUE(parsed) << parsed.error().message();
+  EXPECT_FALSE(parsed->stream);
+  EXPECT_FALSE(parsed->generate.sampling.temperature);
+  EXPECT_FALSE(parsed->generate.max_tokens);
+}
+
+struct Refusal {
+  std::string body;
+  Code code;
+  std::string subject;
+};
+
+TEST(ParseChat, RefusesAndNamesTheField) {
+  const Refusal refusals[] = {
+      {"", Code::malformed, ""},
+      {"{", Code::malformed, ""},
+      {"[]", Code::invalid_argument, ""},
+      {"{}", Code::invalid_argument, "model"},
+      {R"({"model":5})", Code::invalid_argument, "model"},
+      {R"({"model":"m"})", Code::invalid_argument, "messages"},
+      {R"({"model":"m","messages":[]})", Code::invalid_argument, "messages"},
+      {R"({"model":"m","messages":{}})", Code::invalid_argument, "messages"},
+      {R"({"model":"m","messages":[1]})", Code::invalid_argument, "messages[0]"},
+      {R"({"model":"m","messages":[{"content":"x"}]})", Code::invalid_argument, "messages[0].role"},
+      {R"({"model":"m","messages":[{"role":"king","content":"x"}]})", Code::invalid_argument,
+       "messages[0].role"},
+      {R"({"model":"m","messages":[{"role":"user"}]})", Code::invalid_argument,
+       "messages[0].content"},
+      {R"({"model":"m","messages":[{"role":"user","content":7}]})", Code::invalid_argument,
+       "messages[0].content"},
+      {R"({"model":"m","messages":[{"role":"user","content":[{"type":"image_url"}]}]})",
+       Code::unsupported, "messages[0].content[0].type"},
+      {R"({"model":"m","messages":[{"role":"tool","content":"x"}]})", Code::unsupported,
+       "messages[0].role"},
+      {with(R"(,"temperature":3)"), Code::invalid_argument, "temperature"},
+      {with(R"(,"temperature":"hot")"), Code::invalid_argument, "temperature"},
+      {with(R"(,"temperature":NaN)"), Code::malformed, ""},
+      {with(R"(,"max_tokens":0)"), Code::invalid_argument, "max_tokens"},
+      {with(R"(,"max_tokens":1.5)"), Code::invalid_argument, "max_tokens"},
+      {with(R"(,"seed":18446744073709551615)"), Code::invalid_argument, "seed"},
+      {with(R"(,"stop":"")"), Code::invalid_argument, "stop"},
+      {with(R"(,"stop":[1])"), Code::invalid_argument, "stop"},
+      {with(R"(,"stream":"yes")"), Code::invalid_argument, "stream"},
+      {with(R"(,"stream_options":{"include_usage":true})"), Code::invalid_argument,
+       "stream_options"},
+      {with(R"(,"n":2)"), Code::unsupported, "n"},
+      {with(R"(,"tools":[{"type":"function"}])"), Code::unsupported, "tools"},
+      {with(R"(,"tool_choice":"required")"), Code::unsupported, "tool_choice"},
+      {with(R"(,"response_format":{"type":"json_object"})"), Code::unsupported, "response_format"},
+      {with(R"(,"logprobs":true)"), Code::unsupported, "logprobs"},
+      {with(R"(,"modalities":["audio"])"), Code::unsupported, "modalities"},
+      {with(R"(} trailing)"), Code::malformed, ""},
+  };
+  for (const auto& refusal : refusals) {
+    const auto parsed = parse_chat(refusal.body);
+    ASSERT_FALSE(parsed) << refusal.body;
+    EXPECT_EQ(parsed.error().code(), refusal.code)
+        << refusal.body << ": " << parsed.error().message();
+    EXPECT_EQ(parsed.error().subject(), refusal.subject) << refusal.body;
+  }
+}
+
+TEST(ParseChat, InvalidUtf8IsMalformed) {
+  EXPECT_EQ(parse_chat("{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"\xFF\"}]}")
+                .error()
+                .code(),
+            Code::malformed);
+}
+
+TEST(ParseChat, LimitsAreNamed) {
+  ChatLimits limits;
+  limits.body_bytes_max = 10;
+  EXPECT_EQ(parse_chat(with(""), limits).error().value("limit"), 10);
+  limits = {};
+  limits.messages_max = 1;
+  const auto two = parse_chat(
+      R"({"model":"m","messages":[{"role":"user","content":"a"},{"role":"user","content":"b"}]})",
+      limits);
+  EXPECT_EQ(two.error().code(), Code::too_large);
+  std::string deep = R"({"model":"m","messages":)";
+  for (int i = 0; i < 100; ++i) deep += '[';
+  EXPECT_EQ(parse_chat(deep).error().code(), Code::too_large);
+}
+
+TEST(ParseChat, TheLastOfDuplicateKeysCounts) {
+  EXPECT_EQ(parse_chat(with(R"(,"model":"other")"))->generate.model, "other");
+}
+
+TEST(ParseChat, EmptyToolsAreNoTools) {
+  EXPECT_TRUE(parse_chat(with(
+      R"(,"tools":[],"tool_choice":"auto","logprobs":false,"logit_bias":{},"modalities":["text"])")));
+}
+
+}  // namespace
+}  // namespace tacit::api::openai
