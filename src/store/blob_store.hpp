@@ -1,16 +1,19 @@
 // Content-addressed files under one folder: <root>/blobs/sha256/<hex>. A blob is visible only once
-// its bytes have the digest of its name; every write is atomic (temp + fsync + rename).
+// its bytes have the digest of its name: until then they are in <root>/blobs/partial/<hex>, where
+// the writer holds a lock that the kernel drops with it, however it ends.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/bytes.hpp"
 #include "core/error.hpp"
 #include "core/unique_fd.hpp"
+#include "store/file.hpp"
 
 namespace tacit::store {
 
@@ -30,18 +33,20 @@ class Digest {
 };
 
 // BlobWriter receives the bytes of one blob; hashing goes along. Destroying it without commit()
-// leaves the partial file for a later resume (see BlobStore::resume).
+// leaves the partial file for a later resume (see BlobStore::resume). Not thread-safe.
 class BlobWriter {
  public:
   virtual ~BlobWriter() = default;
-  // Bytes already there when the writer was made by resume(); the next append() continues after them.
+  // Bytes already there when the writer was made by resume(); the next append() continues after
+  // them.
   virtual std::uint64_t offset() const = 0;
-  // Errors: no_space (path, need and have named), io.
+  // Errors: no_space (path, need and have named; what fitted is kept, so that a later attempt goes
+  // on from there), corrupt (more bytes than promised), io.
   virtual Result<void> append(BytesView bytes) = 0;
   // Checks size and digest, syncs, and makes the blob visible. On a mismatch the partial file is
   // deleted. Errors: corrupt (what differs), no_space, io.
   virtual Result<void> commit() = 0;
-  // Throws the partial file away.
+  // Throws the partial file away. Only destroying the writer is useful afterwards.
   virtual void discard() noexcept = 0;
 };
 
@@ -59,18 +64,13 @@ class BlobStore {
   virtual Result<UniqueFd> open_blob(const Digest& digest) const = 0;
   // A writer for a blob of known digest and size; continues a partial file of an earlier attempt
   // (its bytes are hashed again first). One writer per blob at a time, over all processes.
-  // Errors: already_exists (blob is there), unavailable (another process writes it), no_space (checked
-  // up front against free space), io.
-  virtual Result<std::unique_ptr<BlobWriter>> resume(const Digest& digest, std::uint64_t size_bytes) = 0;
+  // Errors: already_exists (blob is there), unavailable (another process writes it), no_space
+  // (checked up front against free space), io.
+  virtual Result<std::unique_ptr<BlobWriter>> resume(const Digest& digest,
+                                                     std::uint64_t size_bytes) = 0;
   // Errors: not_found, permission, io.
   virtual Result<void> remove(const Digest& digest) = 0;
   virtual Result<std::vector<Digest>> list() const = 0;
 };
-
-// write_file_atomically replaces `path` with `bytes` (temp in the same folder, fsync, rename).
-// `mode` is the file's permission bits. Errors: permission, no_space, io.
-Result<void> write_file_atomically(const std::filesystem::path& path, BytesView bytes, unsigned mode = 0644);
-// Reads a whole file. Errors: not_found, permission, too_large, io.
-Result<Bytes> read_file(const std::filesystem::path& path, std::uint64_t size_max);
 
 }  // namespace tacit::store
