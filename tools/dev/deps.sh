@@ -81,29 +81,32 @@ openssl_system_version() {
 
 openssl_version_fits() { dpkg --compare-versions "$1" ge 3.5 && dpkg --compare-versions "$1" lt 4~; }
 
-openssl_flags() {
+openssl_flags() { # shared|no-shared
   local target=linux-x86_64
   [[ "$(uname -m)" == aarch64 ]] && target=linux-aarch64
   # nistp: P-384 several times faster; openssldir: the system's trust store stays in use.
-  echo "$target shared no-tests no-docs no-legacy enable-ec_nistp_64_gcc_128 --openssldir=/etc/ssl --libdir=lib"
+  echo "$target $1 no-tests no-docs no-legacy enable-ec_nistp_64_gcc_128 --openssldir=/etc/ssl --libdir=lib"
 }
 
-openssl_prefix() { # VERSION
+openssl_prefix() { # VERSION LINKAGE
   local key
-  key=$(printf '%s\n' "$1" "$(compiler_id)" "$(openssl_flags)" | short_hash)
+  key=$(printf '%s\n' "$1" "$(compiler_id)" "$(openssl_flags "$2")" | short_hash)
   echo "$TACIT_CACHE/openssl/$1-$key"
 }
 
 # The newest complete prefix in the cache that today's flags would give.
 openssl_cached() {
-  local folder version
+  local folder version linkage
   for folder in $(compgen -G "$TACIT_CACHE/openssl/3.*" | sort -Vr); do
+    [[ -f "$folder/.complete" ]] || continue
     version=${folder##*/}
     version=${version%-*}
-    if [[ -f "$folder/.complete" && "$folder" == "$(openssl_prefix "$version")" ]]; then
-      echo "$folder"
-      return
-    fi
+    for linkage in shared no-shared; do
+      if [[ "$folder" == "$(openssl_prefix "$version" "$linkage")" ]]; then
+        echo "$folder"
+        return
+      fi
+    done
   done
   return 1
 }
@@ -162,7 +165,8 @@ openssl_from_debian() {
   return 1
 }
 
-# The crate openssl-src carries the same tree; its static URL needs no cargo.
+# The crate openssl-src carries the same tree, less what only shared libraries need, so that this one
+# is linked statically; its static URL needs no cargo.
 openssl_from_crate() {
   local file="$DOWNLOADS/openssl-src-$OPENSSL_CRATE.crate"
   fetch "https://static.crates.io/crates/openssl-src/openssl-src-$OPENSSL_CRATE.crate" \
@@ -178,17 +182,18 @@ openssl_build() {
   # shellcheck disable=SC2064 # the folder of now
   trap "rm -rf '$OPENSSL_WORK'" EXIT
   first_source OpenSSL openssl_from_upstream openssl_from_debian openssl_from_crate || return 1
-  local version prefix
+  local version prefix linkage=shared
   version=$(openssl_version_of "$OPENSSL_TREE") || return 1
+  [[ -f "$OPENSSL_TREE/util/mkdef.pl" ]] || linkage=no-shared
   openssl_version_fits "$version" || {
     echo "got OpenSSL $version, which is not >= 3.5 and < 4"
     return 1
   }
-  prefix=$(openssl_prefix "$version")
+  prefix=$(openssl_prefix "$version" "$linkage")
   [[ -f "$prefix/.complete" ]] && return
   echo "configuring OpenSSL $version"
   # shellcheck disable=SC2046 # flags are words
-  (cd "$OPENSSL_TREE" && CC=$CC_PATH ./Configure $(openssl_flags) "--prefix=$prefix") || return 1
+  (cd "$OPENSSL_TREE" && CC=$CC_PATH ./Configure $(openssl_flags "$linkage") "--prefix=$prefix") || return 1
   make -C "$OPENSSL_TREE" -j"$(job_count)" || return 1
   make -C "$OPENSSL_TREE" "DESTDIR=$OPENSSL_WORK/stage" install_sw || return 1
   touch "$OPENSSL_WORK/stage$prefix/.complete"

@@ -147,7 +147,7 @@ bar_version() {
 apt_install() {
   local preferences round url barred log
   preferences=$(mktemp) && log=$(mktemp) || return 1
-  cat /etc/apt/preferences >"$preferences" 2>/dev/null
+  cat /etc/apt/preferences >"$preferences" 2>/dev/null || true
   printf '\n' >>"$preferences"
   chmod a+r "$preferences"
   for ((round = 1; round <= APT_ROUNDS; round++)); do
