@@ -96,7 +96,7 @@ verb_run() {
 package_stage() { # BUILD STAGE
   mkdir -p "$2/bin" "$2/lib" || return 1
   cp "$1/bin/tacit" "$2/bin/" && cp LICENSE README.md "$2/" || return 1
-  if [[ -f "$OPENSSL_ROOT/lib/libssl.so.3" ]]; then
+  if [[ -n "$OPENSSL_ROOT" && -f "$OPENSSL_ROOT/lib/libssl.so.3" ]]; then
     cp -L "$OPENSSL_ROOT"/lib/libssl.so.3 "$OPENSSL_ROOT"/lib/libcrypto.so.3 "$2/lib/" || return 1
   fi
   cp "$LLAMA_ROOT/LICENSE" "$2/LICENSE.llama.cpp"

@@ -49,8 +49,9 @@ ensure_setup() { # [again]
   local stamp
   stamp="$TACIT_CACHE/setup-$(setup_key)"
   if [[ -z "${1:-}" ]] && setup_is_done "$stamp"; then return; fi
-  mkdir -p "$TACIT_CACHE" 2>/dev/null ||
-    fail_because "cannot create $TACIT_CACHE" "make it writable, or set XDG_CACHE_HOME to a folder that is"
+  if ! mkdir -p "$TACIT_CACHE/lock" 2>/dev/null || [[ ! -w "$TACIT_CACHE/lock" ]]; then
+    fail_because "cannot write to $TACIT_CACHE" "make it writable, or set XDG_CACHE_HOME to a folder that is"
+  fi
   command -v flock >/dev/null || fail_because "flock is missing" "apt-get install util-linux"
   with_lock setup setup_work "$stamp" "${1:-}"
   # The packages changed what the key sees (the compiler arrived): let the next run find the stamp.
