@@ -212,15 +212,22 @@ verb_fuzz() {
 
 # --- lint and format --------------------------------------------------------------------------
 
-tracked_cpp() { git ls-files -z --cached --others --exclude-standard -- '*.cpp' '*.hpp' '*.h' ':!third_party'; }
+# The project's C++ files, NUL-separated: tracked or new, and not deleted.
+project_cpp() {
+  local file
+  git ls-files -z --cached --others --exclude-standard -- '*.cpp' '*.hpp' '*.h' |
+    while IFS= read -r -d '' file; do
+      if [[ -f "$file" ]]; then printf '%s\0' "$file"; fi
+    done
+}
 
 verb_format() {
   ensure_setup
-  tracked_cpp | xargs -0 -r -n 40 "clang-format-$CLANG_VERSION" -i
-  say "formatted: $(tracked_cpp | tr -cd '\0' | wc -c) files; $(git diff --name-only -- '*.cpp' '*.hpp' '*.h' | wc -l) differ from the last commit"
+  project_cpp | xargs -0 -r -n 40 "clang-format-$CLANG_VERSION" -i
+  say "formatted: $(project_cpp | tr -cd '\0' | wc -c) files; $(git diff --name-only -- '*.cpp' '*.hpp' '*.h' | wc -l) differ from the last commit"
 }
 
-lint_format() { tracked_cpp | xargs -0 -r -n 40 -P "$(nproc)" "clang-format-$CLANG_VERSION" --dry-run -Werror; }
+lint_format() { project_cpp | xargs -0 -r -n 40 -P "$(nproc)" "clang-format-$CLANG_VERSION" --dry-run -Werror; }
 
 lint_layers() { python3 tools/lint layers --layers build/dev/layers.json; }
 lint_patterns() { python3 tools/lint patterns; }
