@@ -17,11 +17,9 @@ namespace tacit {
 namespace asio = boost::asio;
 
 // Async<T> may fail in normal life; co_await it for a Result<T>.
-template <class T>
-using Async = asio::awaitable<Result<T>>;
+template <class T> using Async = asio::awaitable<Result<T>>;
 
 // Task<T> cannot fail.
-template <class T = void>
-using Task = asio::awaitable<T>;
+template <class T = void> using Task = asio::awaitable<T>;
 
 }  // namespace tacit

@@ -14,10 +14,10 @@
 namespace tacit::async {
 
 // Channel carries values from producers to one consumer, all on one shard. Not thread-safe.
-template <class T>
-class Channel {
+template <class T> class Channel {
  public:
-  Channel(asio::any_io_executor executor, std::size_t capacity) : signal_{executor}, capacity_{capacity} {}
+  Channel(asio::any_io_executor executor, std::size_t capacity)
+      : signal_{executor}, capacity_{capacity} {}
 
   // Adds a value and returns true; false when closed or full (the value is then untouched).
   bool try_push(T&& value) {

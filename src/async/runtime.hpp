@@ -14,7 +14,7 @@ namespace tacit::async {
 // Shard is one event loop. Everything spawned on it runs on its single thread.
 struct Shard {
   std::size_t index;
-  asio::io_context io{1};
+  asio::io_context io{1};  // one thread: no contention inside
 };
 
 // Runtime owns the shards and their threads.

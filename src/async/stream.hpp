@@ -52,8 +52,8 @@ class TlsServerContext {
  public:
   virtual ~TlsServerContext() = default;
   // Errors: io, malformed (file named), invalid_argument (key does not match the certificate).
-  static Result<std::shared_ptr<TlsServerContext>> from_files(const std::string& certificate_chain_pem,
-                                                              const std::string& private_key_pem);
+  static Result<std::shared_ptr<TlsServerContext>> from_files(
+      const std::string& certificate_chain_pem, const std::string& private_key_pem);
 };
 
 // TlsClientContext: verifies the peer against the system's trust store (SSL_CERT_FILE and
@@ -63,23 +63,23 @@ class TlsClientContext {
  public:
   virtual ~TlsClientContext() = default;
   struct Options {
-    std::string ca_file;       // empty: the system's trust store
+    std::string ca_file;  // empty: the system's trust store
     bool allow_tls12 = false;
   };
   static Result<std::shared_ptr<TlsClientContext>> create(const Options& options);
 };
 
 struct Endpoint {
-  std::string host;        // name or address; empty for a Unix socket
+  std::string host;  // name or address; empty for a Unix socket
   std::uint16_t port = 0;
-  std::string unix_path;   // set for a Unix socket
+  std::string unix_path;  // set for a Unix socket
 };
 
-// connect resolves and connects (each address in turn) on the calling coroutine's shard; with `tls`,
-// also handshakes for `endpoint.host`. Errors: unavailable (refused, no such host, no network),
-// deadline_exceeded, cancelled, and forbidden when the certificate does not verify.
-Async<std::unique_ptr<Stream>> connect(const Endpoint& endpoint, std::shared_ptr<TlsClientContext> tls,
-                                       Deadline deadline);
+// connect resolves and connects (each address in turn) on the calling coroutine's shard; with
+// `tls`, also handshakes for `endpoint.host`. Errors: unavailable (refused, no such host, no
+// network), deadline_exceeded, cancelled, and forbidden when the certificate does not verify.
+Async<std::unique_ptr<Stream>> connect(const Endpoint& endpoint,
+                                       std::shared_ptr<TlsClientContext> tls, Deadline deadline);
 
 // start_tls handshakes as a client over an already connected stream (after an HTTP CONNECT).
 Async<std::unique_ptr<Stream>> start_tls(std::unique_ptr<Stream> stream, const std::string& host,
@@ -99,12 +99,13 @@ class Listener {
   // `share_port`: set SO_REUSEPORT. Guard against a second server taking half the connections: bind
   // the first listener of a process with share_port only after a bind without it has succeeded; the
   // function does this when `first` is true.
-  static Result<std::unique_ptr<Listener>> bind(asio::any_io_executor executor, const Endpoint& endpoint,
-                                                bool first = true, int backlog = 1024);
+  static Result<std::unique_ptr<Listener>> bind(asio::any_io_executor executor,
+                                                const Endpoint& endpoint, bool first = true,
+                                                int backlog = 1024);
   virtual std::uint16_t port() const = 0;
-  // The next connection, as a plain stream (TLS is accept_tls's work, so that a slow handshake never
-  // blocks the accept loop). Errors: cancelled after close(); overloaded when out of descriptors
-  // (wait a little and go on).
+  // The next connection, as a plain stream (TLS is accept_tls's work, so that a slow handshake
+  // never blocks the accept loop). Errors: cancelled after close(); overloaded when out of
+  // descriptors (wait a little and go on).
   virtual Async<std::unique_ptr<Stream>> accept() = 0;
   virtual void close() noexcept = 0;
 };

@@ -12,13 +12,13 @@
 namespace tacit::async {
 
 struct SpawnOptions {
-  std::string program;                  // absolute path
-  std::vector<std::string> arguments;   // argv[1..]
-  std::vector<std::string> environment; // "NAME=value"; nothing is inherited
+  std::string program;                   // absolute path
+  std::vector<std::string> arguments;    // argv[1..]
+  std::vector<std::string> environment;  // "NAME=value"; nothing is inherited
   // Descriptors given to the child: entry i becomes descriptor 3+i. Standard input is /dev/null,
   // output and error go to ours. Every other descriptor is closed in the child.
   std::vector<int> descriptors;
-  bool die_with_parent = true;          // SIGKILL when the spawning thread's process ends (Linux)
+  bool die_with_parent = true;  // SIGKILL when the spawning thread's process ends (Linux)
 };
 
 // ExitStatus of a child that ended.
@@ -33,7 +33,8 @@ struct ExitStatus {
 class Subprocess {
  public:
   // Errors: not_found, permission, io.
-  static Result<std::unique_ptr<Subprocess>> spawn(asio::any_io_executor executor, const SpawnOptions& options);
+  static Result<std::unique_ptr<Subprocess>> spawn(asio::any_io_executor executor,
+                                                   const SpawnOptions& options);
   virtual ~Subprocess() = default;
   virtual pid_t pid() const noexcept = 0;
   // Waits for the end; may be called again after it. Errors: deadline_exceeded, cancelled.

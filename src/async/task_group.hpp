@@ -8,9 +8,9 @@
 
 namespace tacit::async {
 
-// TaskGroup keeps count of the tasks of one shard. It refuses new work once closed, then waits for the
-// leavers. Not thread-safe: use it on the shard of its executor. Destroying it with live tasks is a
-// bug (checked).
+// TaskGroup keeps count of the tasks of one shard. It refuses new work once closed, then waits for
+// the leavers. Not thread-safe: use it on the shard of its executor. Destroying it with live tasks
+// is a bug (checked).
 class TaskGroup {
  public:
   explicit TaskGroup(asio::any_io_executor executor);
@@ -18,8 +18,8 @@ class TaskGroup {
   TaskGroup(const TaskGroup&) = delete;
   TaskGroup& operator=(const TaskGroup&) = delete;
 
-  // Starts `task` and returns true; when closed, destroys it unstarted and returns false. An exception
-  // that escapes a task is rethrown from the event loop (a bug).
+  // Starts `task` and returns true; when closed, destroys it unstarted and returns false. An
+  // exception that escapes a task is rethrown from the event loop (a bug).
   bool spawn(Task<> task);
   std::size_t num_running() const noexcept;
   // Refuses new tasks from now on.
