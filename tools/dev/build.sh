@@ -36,12 +36,18 @@ nothing_to_build() { # FOLDER TARGET...
   ninja -C "$folder" -n "$@" 2>/dev/null | grep -q 'no work to do'
 }
 
-build_work() { # FOLDER PRESET TARGETS(one word each, comma separated) [CMAKE ARGUMENT...]
-  local folder=$1 preset=$2
+has_target() { ninja -C "$1" -t query "$2" >/dev/null 2>&1; } # FOLDER TARGET
+
+# TARGETS: names with commas between; "a|b" is a where there is such a target, else b.
+build_work() { # FOLDER PRESET TARGETS [CMAKE ARGUMENT...]
+  local folder=$1 preset=$2 names=$3
   local -a targets
-  IFS=, read -ra targets <<<"$3"
   shift 3
   ensure_configured "$folder" "$preset" "$@"
+  if [[ "$names" == *"|"* ]]; then
+    if has_target "$folder" "${names%|*}"; then names=${names%|*}; else names=${names#*|}; fi
+  fi
+  IFS=, read -ra targets <<<"$names"
   nothing_to_build "$folder" "${targets[@]}" && return
   if [[ -n "$UI_LIVE" ]]; then
     (cd "$folder" && NINJA_STATUS="      [%f/%t %es] " ninja -j"$(job_count)" "${targets[@]}" >&2) ||

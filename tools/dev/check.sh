@@ -67,7 +67,7 @@ ensure_e2e_clients() {
     export TACIT_E2E_NODE
   fi
   [[ -f tests/e2e/package.json ]] || return 0
-  modules="$TACIT_CACHE/node-$(cat tests/e2e/package.json tests/e2e/package-lock.json 2>/dev/null | short_hash)"
+  modules="$TACIT_CACHE/node-$(cat tests/e2e/package*.json | short_hash)"
   if [[ ! -f "$modules/.complete" ]]; then
     run_logged "Node clients (tests/e2e/package.json)" e2e-node e2e_node_build "$modules" "$node_folder" ||
       fail_because "the Node clients of the end-to-end tests could not be installed" \
@@ -109,7 +109,7 @@ verb_vectors() {
   [[ -d "$folder" ]] || fail_because "there is no folder '$folder'" "./dev vectors FOLDER"
   ensure_setup
   with_lock "build-$(printf '%s' "$TACIT_ROOT" | short_hash)-dev" ensure_configured build/dev dev
-  ninja -C build/dev -t query tacit_vectors >/dev/null 2>&1 ||
+  has_target build/dev tacit_vectors ||
     fail_because "this version has no program tacit_vectors yet" "./dev test runs the vectors that are there"
   build_preset dev tacit_vectors
   exec build/dev/bin/tacit_vectors "$folder"
@@ -121,7 +121,7 @@ verb_vectors() {
 verb_bench() {
   local wanted=${1:-} program name count=0
   [[ $# -gt 0 ]] && shift
-  build_preset release all
+  build_preset release 'benchmarks|all'
   export TACIT_BIN="$TACIT_ROOT/build/release/bin/tacit"
   for program in build/release/bin/bench_* bench/*.sh bench/*.py; do
     [[ -x "$program" && -f "$program" ]] || continue
@@ -198,7 +198,7 @@ verb_fuzz() {
     esac
     shift
   done
-  build_preset fuzz all
+  build_preset fuzz 'fuzzers|all'
   for program in build/fuzz/bin/fuzz_*; do
     [[ -x "$program" ]] || continue
     name=${program##*/fuzz_}
