@@ -21,6 +21,8 @@ from source import CPP, Finding, code_only, includes, line_of, project_files, re
 
 # The lowest layer is everyone's vocabulary: it lives in `tacit` itself.
 BARE_NAMESPACE_MODULES = {"core"}
+# Headers of other modules that add to that vocabulary, and nothing else: Async<T>.
+VOCABULARY_HEADERS = {"src/async/async.hpp"}
 # Where a library asks for specialisations in its own namespace.
 FOREIGN_NAMESPACES = {"std", "fmt", "boost", "testing"}
 
@@ -130,7 +132,8 @@ def check_namespaces(declared: dict, files: dict[str, str]) -> list[Finding]:
         module = _module_of(path)
         if module not in names or not path.endswith(".hpp"):
             continue
-        wanted = "tacit" if module in BARE_NAMESPACE_MODULES else f"tacit::{module}"
+        bare = module in BARE_NAMESPACE_MODULES or path in VOCABULARY_HEADERS
+        wanted = "tacit" if bare else f"tacit::{module}"
         code = code_only(text)
         opened = [(match.group(1), line_of(code, match.start(1))) for match in _NAMESPACE.finditer(code)]
         own = [name for name, _ in opened if name == wanted or name.startswith(wanted + "::")]

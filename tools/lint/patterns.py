@@ -29,6 +29,7 @@ class Rule:
     except_in: tuple[str, ...] = ()                # path prefixes where it is in its place
     tests: bool = True                             # whether tests must keep it, too
     comments: bool = False                         # whether comments and literals count
+    unless: str = r"(?!)"                          # a line that matches this, too, is in order
 
 
 RULES = (
@@ -41,7 +42,8 @@ RULES = (
          "no detached work: spawn it in a TaskGroup, which refuses new work and waits for the old",
          except_in=("src/async/task_group", "src/async/runtime")),
     Rule("raw-new", r"(?<![\w.>])new\s+(?:\([^)]*\)\s*)?[A-Za-z_:]|(?<!operator )\bdelete\s*(?:\[\s*\])?\s*[A-Za-z_(*:]",
-         "ownership is a type: std::make_unique, a container or a handle class"),
+         "ownership is a type: std::make_unique, a container or a handle class",
+         unless=r"\bunique_ptr<.*[({]\s*new\b"),  # private constructors: make_unique cannot reach them
     Rule("getenv", r"\b(?:secure_)?getenv\s*\(",
          "the environment is read once, by the command line, and passed on as settings",
          except_in=("src/cli/", "src/main.cpp"), tests=False),
@@ -97,9 +99,13 @@ def scan(rule: Rule, path: str, text: str) -> list[Finding]:
     """What one rule finds in one file, allowed or not."""
     if rule.endings is CPP or set(rule.endings) <= set(CPP):
         text = code_only(text, keep_comments=rule.comments, keep_strings=rule.comments)
-    return [Finding(path, line_of(text, match.start() + len(match.group(0)) - len(match.group(0).lstrip())),
-                    f"{rule.name}: `{' '.join(match.group(0).split())}`: {rule.reason}")
-            for match in re.finditer(rule.pattern, text, re.MULTILINE)]
+    lines = text.split("\n")
+    findings = []
+    for match in re.finditer(rule.pattern, text, re.MULTILINE):
+        line = line_of(text, match.end() - len(match.group(0).lstrip()))
+        if not re.search(rule.unless, lines[line - 1]):
+            findings.append(Finding(path, line, f"{rule.name}: `{' '.join(match.group(0).split())}`: {rule.reason}"))
+    return findings
 
 
 def form(path: str, text: str) -> list[Finding]:

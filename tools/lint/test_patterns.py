@@ -30,7 +30,7 @@ GOOD = {
     "using-namespace": ["using namespace std::chrono_literals;", "using Clock = std::chrono::steady_clock;"],
     "detached": ["bool is_detached_head();", "group.spawn(f());"],
     "raw-new": ["Thing(const Thing&) = delete;", "std::make_unique<Thing>()", "renew(x)", "void operator delete(void* p);",
-                "int new_size = 1;"],
+                "int new_size = 1;", "std::unique_ptr<Store> store{new Store{path}};"],
     "getenv": ["environment.get(\"HOME\")", "my_getenv_table"],
     "mutable-static": ["static constexpr int kMax = 1;", "static const std::string name = f();", "  static Deadline never();",
                        "static int parse(std::string_view text) {", "inline constexpr int x = 1;",
