@@ -48,7 +48,7 @@ elapsed_text() {
 last_line() {
   local width
   width=$(($(tput cols 2>/dev/null || echo 80) - 24))
-  tail -c 600 "$1" 2>/dev/null | tr '\r' '\n' | tr -cd '[:print:]\n' | grep -v '^ *$' | tail -n 1 | cut -c "1-$((width > 20 ? width : 20))"
+  tail -c 4000 "$1" 2>/dev/null | tr '\r' '\n' | tr -cd '[:print:]\n' | grep -v '^ *$' | tail -n 1 | cut -c "1-$((width > 20 ? width : 20))"
 }
 
 stop_job() {
