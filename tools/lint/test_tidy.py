@@ -42,6 +42,14 @@ class Messages(unittest.TestCase):
         self.assertIn("stack overflow", finding.text)
 
 
+    def test_files_of_others_are_left_out_unless_they_do_not_compile(self):
+        output = ("/usr/include/boost/asio/impl/awaitable.hpp:165:3: error: Called C++ object pointer is uninitialized "
+                  "[clang-analyzer-core.CallAndMessage,-warnings-as-errors]\n")
+        self.assertEqual(tidy.messages(pathlib.Path("/tree"), "src/a/a.cpp", output), [])
+        broken = "/usr/include/x.hpp:1:1: error: unknown type name 'y' [clang-diagnostic-error]\n"
+        self.assertEqual(len(tidy.messages(pathlib.Path("/tree"), "src/a/a.cpp", broken)), 1)
+
+
 class Relevant(unittest.TestCase):
     def test_product_sources_only(self):
         self.assertTrue(tidy.relevant("src/http/server.cpp", []))

@@ -63,9 +63,16 @@ def run_one(clang_tidy: str, build: pathlib.Path, source: pathlib.Path) -> tuple
 
 
 def messages(root: pathlib.Path, source: str, output: str) -> list[Finding]:
-    findings = {Finding(os.path.relpath(match["path"], root) if os.path.isabs(match["path"]) else match["path"],
-                        int(match["line"]), match["text"]) for match in _MESSAGE.finditer(output)}
-    return sorted(findings) or [Finding(source, 0, "clang-tidy failed:\n" + output.strip())]
+    """The findings in the project's own files. The analyzer does not understand coroutines and blames
+    the library's awaitables: what it says about files of others is left out, errors excepted."""
+    if not _MESSAGE.search(output):
+        return [Finding(source, 0, "clang-tidy failed:\n" + output.strip())]
+    findings = set()
+    for match in _MESSAGE.finditer(output):
+        path = os.path.relpath(os.path.join(root, match["path"]), root)
+        if not path.startswith("..") or "[clang-diagnostic-error" in match["text"]:
+            findings.add(Finding(path, int(match["line"]), match["text"]))
+    return sorted(findings)
 
 
 def check(root: pathlib.Path, build: pathlib.Path, cache: pathlib.Path, clang_tidy: str, jobs: int,
@@ -101,11 +108,11 @@ def check(root: pathlib.Path, build: pathlib.Path, cache: pathlib.Path, clang_ti
         for number, future in enumerate(concurrent.futures.as_completed(futures), 1):
             name, mark = futures[future]
             good, output = future.result()
-            print(f"[{number}/{len(work)}] {name}: {'clean' if good else 'findings'}", flush=True)
-            if good:
+            found = [] if good else messages(root, name, output)
+            print(f"[{number}/{len(work)}] {name}: {len(found) or 'clean'}", flush=True)
+            findings.update(found)
+            if not found:
                 mark.touch()
-            else:
-                findings.update(messages(root, name, output))
     forget_old(cache)
     sys.stdout.flush()
     return sorted(findings)
