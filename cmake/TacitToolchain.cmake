@@ -16,7 +16,7 @@ set(CMAKE_RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/bin")
 set(CMAKE_ARCHIVE_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/lib")
 
 # Dev: fast enough to serve, assertions on, line tables for readable traces.
-set(CMAKE_CXX_FLAGS_DEV "-O1 -gline-tables-only" CACHE STRING "Flags of the Dev build type")
+set(CMAKE_CXX_FLAGS_DEV "-O1 -gline-tables-only" CACHE STRING "Flags of the Dev build type" FORCE)
 set(CMAKE_EXE_LINKER_FLAGS_DEV "" CACHE STRING "")
 set(CMAKE_SHARED_LINKER_FLAGS_DEV "" CACHE STRING "")
 set(CMAKE_CXX_FLAGS_RELEASE "-O2 -DNDEBUG" CACHE STRING "" FORCE)

@@ -20,7 +20,11 @@ Result<int> quarter(int n) {
   return *q;
 }
 Result<void> even(int n) {
-  TACIT_CHECK(half(n).transform([](const auto&) {}));
+  const auto checked = [n]() -> Result<void> {
+    TACIT_TRY([[maybe_unused]] const auto h, half(n));
+    return {};
+  };
+  TACIT_CHECK(checked());
   return {};
 }
 

@@ -31,6 +31,10 @@ struct Sampling {
 
 // GenerateRequest is one chat turn to be completed.
 struct GenerateRequest {
+  GenerateRequest() = default;
+  GenerateRequest(GenerateRequest&&) noexcept = default;
+  GenerateRequest& operator=(GenerateRequest&&) noexcept = default;
+
   std::string model;  // as the caller named it; a public name
   std::vector<Message> messages;
   Sampling sampling;
