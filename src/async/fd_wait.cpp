@@ -11,7 +11,11 @@ namespace tacit::async {
 
 FdWait::FdWait(const asio::any_io_executor& executor)
     : descriptor_{executor},
-      timer_{executor, [](void* self) { static_cast<FdWait*>(self)->on_timer(); }, this} {}
+      timer_{executor,
+             [](void* self) {
+               static_cast<FdWait*>(self)->expire_passed(std::chrono::steady_clock::now());
+             },
+             this} {}
 
 Result<void> FdWait::open(UniqueFd fd) {
   boost::system::error_code error;
@@ -31,7 +35,7 @@ Async<void> FdWait::wait(User user, Event event, Deadline deadline) {
     }
     timer_.call_at_latest(deadline.when());
   }
-  mine = {.deadline = deadline.when(), .expired = false};
+  mine = {.deadline = deadline.when(), .waiting = true, .expired = false};
   const auto done = co_await descriptor_.async_wait(event, asio::as_tuple(asio::deferred));
   const auto error = std::get<0>(done);
   const bool expired = mine.expired;
@@ -44,12 +48,11 @@ Async<void> FdWait::wait(User user, Event event, Deadline deadline) {
   co_return Result<void>{};  // the other user's deadline woke us, too: try again
 }
 
-void FdWait::on_timer() {
-  const auto now = std::chrono::steady_clock::now();
+void FdWait::expire_passed(SteadyTime now) {
   bool any_expired = false;
   auto next = SteadyTime::max();
   for (auto& wait : waits_) {
-    if (wait.deadline <= now) {
+    if (wait.waiting && wait.deadline <= now) {
       wait.expired = true;
       any_expired = true;
       wait.deadline = SteadyTime::max();
@@ -60,6 +63,14 @@ void FdWait::on_timer() {
   boost::system::error_code ignored;
   if (any_expired && !closed_) descriptor_.cancel(ignored);
   timer_.call_at_latest(next);
+}
+
+void FdWait::expire(User user) noexcept {
+  auto& wait = waits_[static_cast<std::size_t>(user)];
+  if (!wait.waiting || closed_) return;
+  wait.expired = true;
+  boost::system::error_code ignored;
+  descriptor_.cancel(ignored);
 }
 
 void FdWait::close() noexcept {

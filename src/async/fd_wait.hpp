@@ -31,15 +31,18 @@ class FdWait {
   // Returns when `event` may have come; it may also come back for nothing, so the caller tries
   // again. Errors: deadline_exceeded, cancelled (also after close()), io.
   Async<void> wait(User user, Event event, Deadline deadline);
+  // Ends the wait of `user`, if it waits, as if its deadline had passed.
+  void expire(User user) noexcept;
   // Closes the descriptor; who waits gets cancelled. Idempotent.
   void close() noexcept;
 
  private:
   struct Wait {
     SteadyTime deadline = SteadyTime::max();
+    bool waiting = false;
     bool expired = false;
   };
-  void on_timer();
+  void expire_passed(SteadyTime now);
 
   asio::posix::stream_descriptor descriptor_;
   LazyTimer timer_;

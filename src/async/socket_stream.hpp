@@ -20,6 +20,7 @@ class SocketStream final : public Stream {
   Async<std::size_t> read_some(std::span<std::byte> into, Deadline deadline) override;
   Async<void> write(std::span<const BytesView> parts, Deadline deadline) override;
   Async<void> wait_readable(Deadline deadline) override;
+  void expire_read() noexcept override { wait_.expire(FdWait::User::reader); }
   Task<> shutdown(Deadline deadline) override;
   void close() noexcept override { wait_.close(); }
   PublicText peer() const override { return PublicText{peer_}; }

@@ -31,6 +31,9 @@ class Stream {
   // Waits until a read would not block, without holding a buffer: what an idle connection costs is
   // its socket and its coroutine. Errors as read_some.
   virtual Async<void> wait_readable(Deadline deadline) = 0;
+  // Makes a pending read_some or wait_readable end now, with deadline_exceeded, as if its time were
+  // up; no effect when none is pending. The stream stays usable.
+  virtual void expire_read() noexcept = 0;
   // Ends our side in an orderly way (TLS close_notify, FIN); best effort, bounded by `deadline`.
   virtual Task<> shutdown(Deadline deadline) = 0;
   // Ends both sides at once; pending operations fail with cancelled. Idempotent.

@@ -85,21 +85,22 @@ void TaskGroup::cancel() {
   }
 }
 
+Task<bool> TaskGroup::wait_until_idle(Deadline deadline) {
+  while (!state_->running.empty()) {
+    const auto waited = co_await state_->left.wait(deadline);
+    if (!waited) co_return state_->running.empty();
+  }
+  co_return true;
+}
+
 Task<bool> TaskGroup::join(Deadline deadline) {
   close();
-  bool in_time = true;
+  if (co_await wait_until_idle(deadline)) co_return true;
+  cancel();
   while (!state_->running.empty()) {
-    if (in_time) {
-      const auto waited = co_await state_->left.wait(deadline);
-      if (!waited) {
-        in_time = false;
-        cancel();
-      }
-    } else {
-      (void)co_await state_->left.wait_shielded(Deadline::never());  // bounded by the tasks
-    }
+    (void)co_await state_->left.wait_shielded(Deadline::never());  // bounded by the tasks
   }
-  co_return in_time;
+  co_return false;
 }
 
 }  // namespace tacit::async

@@ -26,8 +26,12 @@ class TaskGroup {
   void close();
   // Asks every running task to stop: asio cancellation (terminal) is emitted to each.
   void cancel();
+  // Waits until no task runs; new ones may be spawned meanwhile. False: `deadline` came first, or
+  // the waiting coroutine was cancelled. One coroutine at a time.
+  Task<bool> wait_until_idle(Deadline deadline);
   // close(), then waits for the running tasks; after `deadline`, cancel()s them and waits on.
-  // Returns whether all left before the deadline. May be awaited once.
+  // The same when the joining coroutine is cancelled: its tasks are, and it waits for them.
+  // Returns whether all left without being cancelled here.
   Task<bool> join(Deadline deadline);
 
  private:

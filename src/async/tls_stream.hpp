@@ -23,6 +23,7 @@ class TlsStream final : public Stream {
   Async<std::size_t> read_some(std::span<std::byte> into, Deadline deadline) override;
   Async<void> write(std::span<const BytesView> parts, Deadline deadline) override;
   Async<void> wait_readable(Deadline deadline) override;
+  void expire_read() noexcept override { socket_->expire_read(); }
   Task<> shutdown(Deadline deadline) override;
   void close() noexcept override { socket_->close(); }
   PublicText peer() const override { return socket_->peer(); }

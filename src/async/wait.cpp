@@ -77,10 +77,6 @@ Async<void> Signal::wait_impl(Deadline deadline, bool shielded) {
           };
         },
         asio::use_awaitable);
-    if (!shielded) {  // the slot must not outlive this wait
-      auto slot = (co_await asio::this_coro::cancellation_state).slot();
-      if (slot.is_connected()) slot.clear();
-    }
   }
 }
 

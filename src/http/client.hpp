@@ -16,18 +16,18 @@ struct ClientLimits {
   std::size_t head_bytes_max = 64 * 1024;
   std::size_t headers_max = 200;
   Seconds connect_timeout{15};
-  Seconds read_timeout{60};          // between two reads of a body
-  std::size_t redirects_max = 5;     // 0: never follow. Authorization is dropped across origins.
+  Seconds read_timeout{60};       // between two reads of a body
+  std::size_t redirects_max = 5;  // 0: never follow. Authorization is dropped across origins.
   std::size_t idle_connections_max = 8;
 };
 
 struct ClientOptions {
   ClientLimits limits;
   std::shared_ptr<async::TlsClientContext> tls;  // null: one with the system's trust store is made
-  std::string unix_path;   // send everything to this Unix socket, whatever the URL's host
-  std::string https_proxy; // "http://host:port" for https:// URLs (CONNECT); empty: none
+  std::string unix_path;    // send everything to this Unix socket, whatever the URL's host
+  std::string https_proxy;  // "http://host:port" for https:// URLs (CONNECT); empty: none
   std::string http_proxy;
-  std::string no_proxy;    // comma-separated suffixes, as curl has it
+  std::string no_proxy;  // comma-separated suffixes, as curl has it
 };
 
 // Response is a response whose head has arrived. The body is read from it; destroying it before the
@@ -52,11 +52,11 @@ class Client {
 
   // Sends a request to an absolute URL (http or https; no user info). Host, Content-Length and
   // User-Agent are filled in. A pooled connection that the server has closed meanwhile is replaced
-  // once, when nothing of the response has arrived and the method is idempotent or no byte was sent.
-  // Errors: invalid_argument (URL), unavailable, forbidden (certificate), malformed, deadline_exceeded,
-  // cancelled.
-  Async<std::unique_ptr<Response>> send(std::string method, std::string url, Headers headers, BytesView body,
-                                        Deadline deadline);
+  // once, when nothing of the response has arrived and the method is idempotent or no byte was
+  // sent. Errors: invalid_argument (URL), unavailable, forbidden (certificate), malformed,
+  // deadline_exceeded, cancelled.
+  Async<std::unique_ptr<Response>> send(std::string method, std::string url, Headers headers,
+                                        BytesView body, Deadline deadline);
 
  private:
   struct State;

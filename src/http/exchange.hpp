@@ -1,5 +1,5 @@
-// Exchange: one request and its response, whatever carries them: plain HTTP, TLS or a sealed channel.
-// A Handler serves exchanges and cannot tell which.
+// Exchange: one request and its response, whatever carries them: plain HTTP, TLS or a sealed
+// channel. A Handler serves exchanges and cannot tell which.
 #pragma once
 
 #include <cstddef>
@@ -34,7 +34,8 @@ class Exchange {
   virtual Deadline deadline() const = 0;
 
   // Reads part of the request's body; 0 at its end. The first call answers Expect: 100-continue.
-  // Errors: too_large (limit named), malformed (bad chunk, cut short), deadline_exceeded, cancelled.
+  // Errors: too_large (limit named), malformed (bad chunk, cut short), deadline_exceeded,
+  // cancelled.
   virtual Async<std::size_t> read_some(std::span<std::byte> into) = 0;
 
   // Sends a whole response. Errors: cancelled, io.
@@ -44,8 +45,8 @@ class Exchange {
   // Sends bytes at once; returns when the transport has taken them, so that a slow reader slows the
   // writer (back-pressure). Errors: cancelled, deadline_exceeded (a reader stalled too long), io.
   virtual Async<void> write(BytesView bytes) = 0;
-  // Ends the body. A handler that returns after start() without finish() ends the connection in a way
-  // that the client sees as an error (truncation).
+  // Ends the body. A handler that returns after start() without finish() ends the connection in a
+  // way that the client sees as an error (truncation).
   virtual Async<void> finish() = 0;
   // Whether respond() or start() was called.
   virtual bool responded() const = 0;

@@ -13,7 +13,9 @@ namespace tacit::http {
 // Headers keep order and allow repeats; names compare without case. Small by nature: a vector.
 class Headers {
  public:
-  void add(std::string name, std::string value) { fields_.emplace_back(std::move(name), std::move(value)); }
+  void add(std::string name, std::string value) {
+    fields_.emplace_back(std::move(name), std::move(value));
+  }
   // Replaces every field of that name.
   void set(std::string name, std::string value);
   void remove(std::string_view name);

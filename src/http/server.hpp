@@ -2,9 +2,9 @@
 // graceful drain. One Server per shard; servers of one process share a port.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <atomic>
 #include <memory>
 
 #include "async/runtime.hpp"
@@ -16,23 +16,21 @@ namespace tacit::http {
 
 // Every limit is a setting. Times are per connection or per request as named.
 struct ServerLimits {
-  std::size_t head_bytes_max = 32 * 1024;            // request line and headers
-  std::size_t headers_max = 100;                      // number of header fields
+  std::size_t head_bytes_max = 32 * 1024;  // request line and headers
+  std::size_t headers_max = 100;           // number of header fields
   std::size_t body_bytes_max = 32 * 1024 * 1024;
-  std::size_t connections_max = 20'000;               // per server process, all shards together
-  Seconds idle_timeout{75};                           // keep-alive, between requests
-  Seconds head_timeout{15};                           // first byte of a request to the end of its head
-  Seconds body_timeout{60};                           // between two reads of a body
-  Seconds write_timeout{60};                          // one write blocked by a reader that does not read
-  Seconds exchange_timeout{1800};                     // head read to response finished
+  std::size_t connections_max = 20'000;  // per server process, all shards together
+  Seconds idle_timeout{75};              // keep-alive, between requests
+  Seconds head_timeout{15};              // first byte of a request to the end of its head
+  Seconds body_timeout{60};              // between two reads of a body
+  Seconds write_timeout{60};             // one write blocked by a reader that does not read
+  Seconds exchange_timeout{1800};        // head read to response finished
   Seconds tls_handshake_timeout{10};
 };
 
-
-
 struct ServerOptions {
-  async::Endpoint listen;                             // host and port, or a Unix path
-  std::shared_ptr<async::TlsServerContext> tls;       // null: plain
+  async::Endpoint listen;                        // host and port, or a Unix path
+  std::shared_ptr<async::TlsServerContext> tls;  // null: plain
   ServerLimits limits;
 };
 
@@ -43,7 +41,7 @@ class Server {
   struct Shared {
     std::atomic<std::size_t> connections{0};
     std::atomic<std::uint64_t> requests_total{0};
-    std::atomic<std::uint64_t> refused_total{0};      // malformed or over a limit
+    std::atomic<std::uint64_t> refused_total{0};  // malformed or over a limit
   };
   Server(async::Shard& shard, Handler& handler, Logger& log, std::shared_ptr<Shared> shared,
          ServerOptions options);
