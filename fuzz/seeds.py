@@ -68,5 +68,43 @@ def gguf_seeds() -> None:
     put("gguf", "huge_counts", b"GGUF" + struct.pack("<IQQ", 3, 1 << 63, 1 << 62))
 
 
+# --- worker protocol: a byte that says how to cut the stream, then a frame or a stream of frames --------
+
+def sized(data: bytes) -> bytes:
+    return struct.pack("<I", len(data)) + data
+
+
+def generate(number: int) -> bytes:
+    sampling = bytes([0x7F]) + struct.pack("<fffIffI", 0.5, 0.9, 0.05, 40, 0.5, -0.5, 7)
+    messages = struct.pack("<I", 2) + b"\x00" + sized(b"Be brief.") + b"\x01" + sized("Grüße".encode())
+    return (b"\x01" + struct.pack("<QI", number, 64) + sized(b"smollm2") + sized(b"tenant") + sampling
+            + b"\x01" + struct.pack("<I", 16) + messages + struct.pack("<I", 1) + sized(b"\n\n"))
+
+
+FRAMES = {
+    "generate": generate(1),
+    "cancel": b"\x02" + struct.pack("<Q", 1),
+    "credit": b"\x03" + struct.pack("<QI", 1, 32),
+    "hello": b"\x10" + struct.pack("<H", 1) + bytes([6, 1, 1, 1, 1]),
+    "ready": b"\x11" + struct.pack("<IIQ", 2048, 8, 98362432),
+    "load_failed": b"\x12" + struct.pack("<Hqq", 18, 11, 0),
+    "stats": b"\x13" + struct.pack("<IIf", 3, 1, 0.25),
+    "started": b"\x20" + struct.pack("<QI", 1, 12),
+    "text": b"\x21" + struct.pack("<QI", 1, 1) + sized("né".encode()),
+    "reasoning": b"\x22" + struct.pack("<QI", 1, 2) + sized(b"so"),
+    "finished": b"\x23" + struct.pack("<QBIII", 1, 0, 12, 0, 5),
+    "failed": b"\x24" + struct.pack("<QHqq", 1, 10, 5000, 2048),
+}
+
+
+def worker_protocol_seeds() -> None:
+    for name, body in FRAMES.items():
+        put("worker_protocol", f"frame_{name}", b"\x01" + body)
+    put("worker_protocol", "stream_all", b"\x05" + b"".join(sized(body) for body in FRAMES.values()))
+    put("worker_protocol", "stream_long_length", b"\x03" + sized(FRAMES["cancel"]) + struct.pack("<I", 0x7FFFFFFF))
+    put("worker_protocol", "stream_empty_frame", b"\x03" + struct.pack("<I", 0))
+
+
 if __name__ == "__main__":
     gguf_seeds()
+    worker_protocol_seeds()

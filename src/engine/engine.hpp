@@ -1,7 +1,7 @@
 // Engine: one sandboxed `tacit worker` process per loaded model, and the backends that talk to it.
 //
-// The front never touches what a model file controls: the file is opened here, and its descriptor is
-// handed to the worker, which sandboxes itself before it reads a byte of it.
+// The front never touches what a model file controls: the file is opened here, and its descriptor
+// is handed to the worker, which sandboxes itself before it reads a byte of it.
 #pragma once
 
 #include <cstdint>
@@ -13,6 +13,7 @@
 #include "core/log.hpp"
 #include "core/unique_fd.hpp"
 #include "domain/backend.hpp"
+#include "engine/sandbox_report.hpp"
 
 namespace tacit::engine {
 
@@ -28,23 +29,15 @@ struct WorkerOptions {
   Seconds load_timeout{300};
 };
 
-// SandboxReport says which walls stand around a worker; shown by doctor and logged at start.
-struct SandboxReport {
-  int landlock_abi = 0;                // 0: not available
-  bool seccomp = false;
-  bool no_new_privileges = false;
-  bool resource_limits = false;
-  bool core_dumps_off = false;
-};
-
-// Worker is one worker process and one link to it per shard of the runtime: each shard's backend uses
-// its own socket, so nothing is shared on the hot path.
+// Worker is one worker process and one link to it per shard of the runtime: each shard's backend
+// uses its own socket, so nothing is shared on the hot path.
 class Worker {
  public:
   // Spawns the process and waits until the model is loaded. Call on a shard of `runtime`.
   // Errors: malformed/unsupported (the model file; what is wrong), unavailable (would not start),
   // deadline_exceeded, no memory as too_large.
-  static Async<std::shared_ptr<Worker>> start(async::Runtime& runtime, Logger& log, WorkerOptions options);
+  static Async<std::shared_ptr<Worker>> start(async::Runtime& runtime, Logger& log,
+                                              WorkerOptions options);
   virtual ~Worker() = default;  // kills the process; running generations fail with worker_lost
 
   virtual const domain::ModelInfo& model() const noexcept = 0;
@@ -66,12 +59,10 @@ class Worker {
 };
 
 // worker_main is `tacit worker`: never returns to the caller's other duties; the exit status of the
-// process. `descriptors`: 3 is the weights, 4.. one socket per shard. `arguments` as Worker::start
-// passes them.
+// process. Descriptors: 3 is the weights, 4 the control socket, 5.. one data socket per shard (see
+// protocol.hpp). `arguments` as Worker::start passes them.
 int worker_main(const std::vector<std::string>& arguments);
 
-// probe_sandbox reports what this kernel offers, without entering it. For `tacit doctor`.
-SandboxReport probe_sandbox() noexcept;
 // "llama.cpp v0.5.0, CPU: AVX2 AVX512 ..."; for `tacit version` and doctor.
 std::string engine_description();
 

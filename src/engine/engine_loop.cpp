@@ -1,0 +1,153 @@
+#include "engine/engine_loop.hpp"
+
+namespace tacit::engine {
+namespace {
+
+constexpr std::size_t kPromptBytesMax = 256 * 1024 * 1024;
+
+std::size_t content_bytes(const domain::GenerateRequest& request) {
+  std::size_t n = 0;
+  for (const auto& message : request.messages) n += message.content.size() + sizeof message;
+  return n;
+}
+
+}  // namespace
+
+EngineLoop::EngineLoop(Model& model, SchedulerOptions options, std::function<void()> wake)
+    : model_{model}, wake_{std::move(wake)}, scheduler_{model, *this, options} {
+  preparer_ = std::thread{[this] { prepare_loop(); }};
+  computer_ = std::thread{[this] { compute_loop(); }};
+}
+
+EngineLoop::~EngineLoop() {
+  {
+    const std::scoped_lock lock{mutex_};
+    stopping_ = true;
+  }
+  has_work_.notify_all();
+  has_orders_.notify_all();
+  preparer_.join();
+  computer_.join();
+}
+
+void EngineLoop::submit(Work work) {
+  const auto bytes = content_bytes(work.request);
+  {
+    const std::scoped_lock lock{mutex_};
+    if (prompt_bytes_ + bytes <= kPromptBytesMax) {
+      prompt_bytes_ += bytes;
+      works_.push_back(std::move(work));
+      has_work_.notify_one();
+      return;
+    }
+  }
+  post(work.key, domain::Failed{Error{Code::overloaded, "engine holds too many prompt bytes"}
+                                    .with("bytes", static_cast<std::int64_t>(bytes))
+                                    .with("limit", static_cast<std::int64_t>(kPromptBytesMax))});
+}
+
+void EngineLoop::cancel(RequestKey key) { order(CancelOrder{key}); }
+void EngineLoop::add_credit(RequestKey key, std::uint32_t deltas) {
+  order(CreditOrder{key, deltas});
+}
+
+void EngineLoop::order(Order order) {
+  const std::scoped_lock lock{mutex_};
+  orders_.push_back(std::move(order));
+  has_orders_.notify_one();
+}
+
+EngineLoop::Events EngineLoop::take_events() {
+  const std::scoped_lock lock{mutex_};
+  return std::exchange(outbox_, {});
+}
+
+Scheduler::Load EngineLoop::load() const {
+  const std::scoped_lock lock{mutex_};
+  auto load = load_;
+  load.waiting += num_preparing_ + static_cast<std::uint32_t>(works_.size());
+  return load;
+}
+
+void EngineLoop::on_event(RequestKey key, domain::Event event) {
+  batch_events_.emplace_back(key, std::move(event));
+}
+
+void EngineLoop::post(RequestKey key, domain::Event event) {
+  {
+    const std::scoped_lock lock{mutex_};
+    outbox_.emplace_back(key, std::move(event));
+  }
+  wake_();
+}
+
+void EngineLoop::prepare_loop() {
+  std::unique_lock lock{mutex_};
+  for (;;) {
+    has_work_.wait(lock, [this] { return stopping_ || !works_.empty(); });
+    if (stopping_) return;
+    auto work = std::move(works_.front());
+    works_.pop_front();
+    num_preparing_ = 1;
+    lock.unlock();
+    const auto bytes = content_bytes(work.request);
+    if (work.mark->cancelled) {
+      post(work.key, domain::Failed{Error{Code::cancelled, "generation cancelled"}});
+    } else if (auto prompt = model_.prepare(std::move(work.request)); prompt) {
+      order(Ready{work.key, *std::move(prompt), work.credit, std::move(work.mark)});
+    } else {
+      post(work.key, domain::Failed{std::move(prompt).error()});
+    }
+    lock.lock();
+    num_preparing_ = 0;
+    prompt_bytes_ -= bytes;
+  }
+}
+
+void EngineLoop::carry_out(Order& order) {
+  if (auto* ready = std::get_if<Ready>(&order)) {
+    if (ready->mark->cancelled) {
+      // Its cancel order may have come before it; this is the only place that can tell.
+      on_event(ready->key, domain::Failed{Error{Code::cancelled, "generation cancelled"}});
+    } else {
+      scheduler_.submit(ready->key, std::move(ready->prompt), ready->credit);
+    }
+  } else if (const auto* cancel = std::get_if<CancelOrder>(&order)) {
+    scheduler_.cancel(cancel->key);
+  } else {
+    const auto& credit = std::get<CreditOrder>(order);
+    scheduler_.add_credit(credit.key, credit.deltas);
+  }
+}
+
+void EngineLoop::compute_loop() {
+  bool worked = true;
+  std::vector<Order> orders;
+  for (;;) {
+    {
+      std::unique_lock lock{mutex_};
+      if (!worked) has_orders_.wait(lock, [this] { return stopping_ || !orders_.empty(); });
+      if (stopping_) return;
+      orders.swap(orders_);
+    }
+    for (auto& order : orders) carry_out(order);
+    orders.clear();
+    worked = scheduler_.step();
+    publish();
+  }
+}
+
+void EngineLoop::publish() {
+  const auto load = scheduler_.load();
+  bool wake = false;
+  {
+    const std::scoped_lock lock{mutex_};
+    load_ = load;
+    wake = !batch_events_.empty();
+    for (auto& event : batch_events_) outbox_.push_back(std::move(event));
+  }
+  batch_events_.clear();
+  if (wake) wake_();
+}
+
+}  // namespace tacit::engine

@@ -1,0 +1,296 @@
+#include "engine/scheduler.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/secret.hpp"
+
+namespace tacit::engine {
+namespace {
+
+// Token ids are content as much as the text they stand for.
+void wipe_tokens(std::vector<Token>& tokens) noexcept {
+  wipe(std::as_writable_bytes(std::span{tokens}));
+  tokens.clear();
+}
+
+}  // namespace
+
+struct Scheduler::Sequence {
+  Sequence(RequestKey k, std::uint64_t at, Prompt prompt, std::uint32_t deltas)
+      : key{k},
+        arrival{at},
+        tokens{std::move(prompt.tokens)},
+        num_prompt{static_cast<std::uint32_t>(tokens.size())},
+        sampler{std::move(prompt.sampler)},
+        text{std::move(prompt.rules)},
+        max_tokens{prompt.max_tokens},
+        credit{deltas},
+        credit_window{deltas} {}
+  ~Sequence() { wipe_tokens(tokens); }
+  Sequence(const Sequence&) = delete;
+  Sequence& operator=(const Sequence&) = delete;
+
+  std::uint32_t num_generated() const noexcept {
+    return static_cast<std::uint32_t>(tokens.size()) - num_prompt + num_ends;
+  }
+  std::uint32_t num_pending() const noexcept {
+    return static_cast<std::uint32_t>(tokens.size()) - position;
+  }
+
+  RequestKey key;
+  std::uint64_t arrival;
+  State state = State::waiting;
+  std::vector<Token> tokens;
+  std::uint32_t num_prompt;
+  std::uint32_t position = 0;
+  std::unique_ptr<Sampler> sampler;
+  TextAssembler text;
+  std::optional<std::uint32_t> max_tokens;
+  std::uint32_t credit;
+  std::uint32_t credit_window;  // what was granted at the start: more may never be there at once
+  std::uint32_t num_ends = 0;   // the end token, which is counted but not kept
+  std::uint32_t stalled_steps = 0;
+  std::optional<Slot> slot;
+  bool started = false;
+  domain::FinishReason reason = domain::FinishReason::stop;
+};
+
+Scheduler::Scheduler(StepModel& model, EventSink& sink, SchedulerOptions options)
+    : model_{model}, sink_{sink}, options_{options}, slots_(model.num_slots(), nullptr) {}
+
+Scheduler::~Scheduler() = default;
+
+void Scheduler::submit(RequestKey key, Prompt prompt, std::uint32_t credit) {
+  const auto refuse = [&](Error error) { sink_.on_event(key, domain::Failed{std::move(error)}); };
+  if (prompt.tokens.empty()) return refuse(Error{Code::invalid_argument, "prompt is empty"});
+  const auto limit = model_.context_tokens_max();
+  if (prompt.tokens.size() > limit) {
+    return refuse(Error{Code::context_exceeded, "prompt does not fit the model's context"}
+                      .with("tokens", static_cast<std::int64_t>(prompt.tokens.size()))
+                      .with("limit", limit));
+  }
+  const auto num_free = static_cast<std::size_t>(std::ranges::count(slots_, nullptr));
+  if (waiting_.size() >= options_.waiting_max + num_free) {
+    return refuse(Error{Code::overloaded, "engine queue is full"}
+                      .with("waiting", static_cast<std::int64_t>(waiting_.size()))
+                      .with("limit", options_.waiting_max));
+  }
+  const auto arrival = arrivals_++;
+  auto made = std::make_unique<Sequence>(key, arrival, std::move(prompt), credit);
+  waiting_.emplace(arrival, made.get());
+  sequences_.emplace(key, std::move(made));
+}
+
+void Scheduler::cancel(RequestKey key) {
+  const auto it = sequences_.find(key);
+  if (it == sequences_.end()) return;
+  end(*it->second, domain::Failed{Error{Code::cancelled, "generation cancelled"}});
+}
+
+void Scheduler::add_credit(RequestKey key, std::uint32_t deltas) {
+  const auto it = sequences_.find(key);
+  if (it == sequences_.end()) return;
+  auto& sequence = *it->second;
+  sequence.credit += std::min(deltas, ~0u - sequence.credit);
+  if (flush(sequence) || sequence.credit == 0) return;
+  if (sequence.state == State::stalled) {
+    sequence.state = State::running;
+    sequence.stalled_steps = 0;
+    return;
+  }
+  const auto enough =
+      std::min(options_.resume_credit_min, std::max(1u, sequence.credit_window / 2));
+  if (sequence.state == State::parked && sequence.credit >= enough) {
+    sequence.state = State::waiting;
+    waiting_.emplace(sequence.arrival, &sequence);
+    --num_parked_;
+  }
+}
+
+bool Scheduler::step() {
+  admit();
+  compose();
+  if (batch_.empty()) return false;
+  if (auto decoded = model_.decode(batch_); !decoded) {
+    fail_batch(decoded.error());
+    return true;
+  }
+  for (auto* sequence : slots_) {
+    if (sequence != nullptr && sequence->state == State::stalled) ++sequence->stalled_steps;
+  }
+  for (std::size_t i = 0; i < batch_.size(); ++i) {
+    ++batch_owner_[i]->position;
+    if (batch_[i].sample) accept(*batch_owner_[i], model_.sample(*batch_owner_[i]->sampler, i));
+  }
+  return true;
+}
+
+// Fills free slots from the line, oldest first; makes room by parking when nobody leaves by
+// himself.
+void Scheduler::admit() {
+  while (!waiting_.empty()) {
+    auto free = std::ranges::find(slots_, nullptr);
+    if (free == slots_.end()) {
+      if (!free_a_slot()) return;
+      free = std::ranges::find(slots_, nullptr);
+    }
+    auto& next = *waiting_.begin()->second;
+    waiting_.erase(waiting_.begin());
+    give_slot(next, static_cast<Slot>(free - slots_.begin()));
+  }
+}
+
+// Parks the sequence that has been stalled for longest, if that is long enough or nobody else could
+// run meanwhile.
+bool Scheduler::free_a_slot() {
+  Sequence* longest = nullptr;
+  bool somebody_runs = false;
+  for (auto* sequence : slots_) {
+    if (sequence->state == State::running)
+      somebody_runs = true;
+    else if (longest == nullptr || sequence->stalled_steps > longest->stalled_steps)
+      longest = sequence;
+  }
+  if (longest == nullptr || (somebody_runs && longest->stalled_steps < options_.stall_steps_max))
+    return false;
+  take_slot(*longest);
+  longest->state = State::parked;
+  ++num_parked_;
+  return true;
+}
+
+void Scheduler::give_slot(Sequence& sequence, Slot slot) {
+  slots_[slot] = &sequence;
+  sequence.slot = slot;
+  sequence.state = State::running;
+  sequence.stalled_steps = 0;
+  sequence.position = 0;
+  if (sequence.started) return;
+  sequence.started = true;
+  // Room for all that can come, so that no outgrown copy of the tokens stays behind.
+  const std::size_t room = model_.context_tokens_max() + 1;
+  const auto wanted =
+      sequence.max_tokens ? std::min(room, sequence.tokens.size() + *sequence.max_tokens) : room;
+  std::vector<Token> tokens;
+  tokens.reserve(std::max(wanted, sequence.tokens.size()));
+  tokens.assign(sequence.tokens.begin(), sequence.tokens.end());
+  wipe_tokens(sequence.tokens);
+  sequence.tokens = std::move(tokens);
+  sink_.on_event(sequence.key, domain::Started{sequence.num_prompt});
+  if (sequence.max_tokens == 0u) begin_finish(sequence, domain::FinishReason::length);
+}
+
+void Scheduler::take_slot(Sequence& sequence) {
+  if (!sequence.slot) return;
+  model_.clear(*sequence.slot);
+  slots_[*sequence.slot] = nullptr;
+  sequence.slot.reset();
+}
+
+// One token of every sequence that generates; what room is left is shared by those that prefill: an
+// equal part each, and the rest to the oldest.
+void Scheduler::compose() {
+  batch_.clear();
+  batch_owner_.clear();
+  std::vector<Sequence*> prefilling;
+  for (auto* sequence : slots_) {
+    if (sequence == nullptr || sequence->state != State::running) continue;
+    if (sequence->num_pending() == 1)
+      add_to_batch(*sequence, 1);
+    else
+      prefilling.push_back(sequence);
+  }
+  if (prefilling.empty()) return;
+  std::ranges::sort(prefilling, {}, &Sequence::arrival);
+  auto room = model_.batch_tokens_max() - static_cast<std::uint32_t>(batch_.size());
+  const auto share = std::max(1u, room / static_cast<std::uint32_t>(prefilling.size()));
+  std::uint32_t wanted_by_younger = 0;
+  for (const auto* sequence : prefilling)
+    wanted_by_younger += std::min(share, sequence->num_pending());
+  for (auto* sequence : prefilling) {
+    wanted_by_younger -= std::min(share, sequence->num_pending());
+    const auto n = std::min(sequence->num_pending(), room - std::min(room, wanted_by_younger));
+    add_to_batch(*sequence, n);
+    room -= n;
+  }
+}
+
+void Scheduler::add_to_batch(Sequence& sequence, std::uint32_t n) {
+  for (std::uint32_t i = 0; i < n; ++i) {
+    const auto position = sequence.position + i;
+    batch_.push_back({*sequence.slot, sequence.tokens[position], position,
+                      position + 1 == sequence.tokens.size()});
+    batch_owner_.push_back(&sequence);
+  }
+}
+
+void Scheduler::fail_batch(const Error& error) {
+  auto owners = batch_owner_;
+  std::ranges::sort(owners);
+  const auto [first, last] = std::ranges::unique(owners);
+  owners.erase(first, last);
+  for (auto* sequence : owners) end(*sequence, domain::Failed{error});
+}
+
+// Takes a sampled token: it ends the generation, or becomes text and the next thing to decode.
+void Scheduler::accept(Sequence& sequence, Token token) {
+  if (model_.is_end(token)) {
+    ++sequence.num_ends;
+    return begin_finish(sequence, domain::FinishReason::stop);
+  }
+  sequence.tokens.push_back(token);
+  if (!sequence.text.feed(model_.piece(token)))
+    return begin_finish(sequence, domain::FinishReason::stop);
+  if ((sequence.max_tokens && sequence.num_generated() >= *sequence.max_tokens) ||
+      sequence.tokens.size() > model_.context_tokens_max()) {
+    return begin_finish(sequence, domain::FinishReason::length);
+  }
+  if (flush(sequence)) return;
+  if (sequence.credit == 0) sequence.state = State::stalled;
+}
+
+void Scheduler::begin_finish(Sequence& sequence, domain::FinishReason reason) {
+  take_slot(sequence);
+  sequence.state = State::finishing;
+  sequence.reason = reason;
+  sequence.text.finish();
+  flush(sequence);
+}
+
+bool Scheduler::flush(Sequence& sequence) {
+  while (sequence.credit > 0 && sequence.text.has_ready()) {
+    --sequence.credit;
+    sink_.on_event(sequence.key, sequence.text.take_ready(options_.delta_bytes_max));
+  }
+  if (sequence.state != State::finishing || sequence.text.has_ready()) return false;
+  const domain::Usage usage{.prompt_tokens = sequence.num_prompt,
+                            .cached_prompt_tokens = 0,
+                            .completion_tokens = sequence.num_generated()};
+  end(sequence, domain::Finished{sequence.reason, usage});
+  return true;
+}
+
+void Scheduler::end(Sequence& sequence, domain::Event last) {
+  take_slot(sequence);
+  if (sequence.state == State::waiting) waiting_.erase(sequence.arrival);
+  if (sequence.state == State::parked) --num_parked_;
+  const auto key = sequence.key;
+  sequences_.erase(key);
+  sink_.on_event(key, std::move(last));
+}
+
+Scheduler::Load Scheduler::load() const noexcept {
+  Load load;
+  double used = 0;
+  for (const auto* sequence : slots_) {
+    if (sequence == nullptr) continue;
+    ++load.running;
+    used += sequence->position;
+  }
+  load.waiting = static_cast<std::uint32_t>(waiting_.size()) + num_parked_;
+  load.cache_usage = used / (static_cast<double>(slots_.size()) * model_.context_tokens_max());
+  return load;
+}
+
+}  // namespace tacit::engine

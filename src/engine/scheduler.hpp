@@ -1,0 +1,153 @@
+// The scheduler: continuous batching of many generations over one model. It knows nothing of
+// llama.cpp, sockets or time, so that thousands of random schedules can be tried in a second.
+//
+// Every request has one state:
+//
+//   waiting ──▶ running ⇄ stalled          waiting: in line for a slot, by order of arrival
+//      ▲           │         │             running: owns a slot, is in every batch
+//      └─ parked ◀─┼─────────┘             stalled: owns a slot, its reader is out of credit
+//                  ▼                       parked:  gave its slot to one in line; keeps its tokens
+//              finishing ──▶ done          finishing: all computed, last text waits for credit
+//
+// A running sequence has tokens (prompt, then generated) and a position: how many of them the model
+// has in its cache. Prefill, decode and the way back from being parked are then one thing: decode
+// what lies between the position and the end, a bounded piece per step, and sample when the end is
+// reached.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/error.hpp"
+#include "domain/event.hpp"
+#include "engine/text_assembler.hpp"
+
+namespace tacit::engine {
+
+using Token = std::int32_t;
+using Slot = std::uint32_t;        // a place in the model's cache: 0 to slots - 1
+using RequestKey = std::uint64_t;  // unique among the requests of this worker
+
+// Sampler chooses tokens for one request and remembers what it chose.
+class Sampler {
+ public:
+  virtual ~Sampler() = default;
+};
+
+struct BatchEntry {
+  Slot slot = 0;
+  Token token = 0;
+  std::uint32_t position = 0;
+  bool sample = false;  // logits are wanted
+};
+
+// StepModel is what the scheduler needs of a model. Used by one thread.
+class StepModel {
+ public:
+  virtual ~StepModel() = default;
+  virtual std::uint32_t num_slots() const = 0;
+  virtual std::uint32_t context_tokens_max() const = 0;  // per slot
+  virtual std::uint32_t batch_tokens_max() const = 0;    // >= num_slots()
+  // Computes all entries in one pass. Errors: the slots in it are then to be cleared.
+  virtual Result<void> decode(std::span<const BatchEntry> batch) = 0;
+  // Samples after entry `index` of the last batch.
+  virtual Token sample(Sampler& sampler, std::size_t index) = 0;
+  // Forgets a slot's cache.
+  virtual void clear(Slot slot) = 0;
+  virtual bool is_end(Token token) const = 0;
+  // The bytes of a token; valid until the next call.
+  virtual std::string_view piece(Token token) = 0;
+};
+
+// Prompt is a request made ready for the model.
+struct Prompt {
+  std::vector<Token> tokens;  // at least one
+  std::unique_ptr<Sampler> sampler;
+  TextRules rules;
+  std::optional<std::uint32_t> max_tokens;
+};
+
+// EventSink receives the events of all requests, from within the scheduler's calls; it may not call
+// back.
+class EventSink {
+ public:
+  virtual ~EventSink() = default;
+  virtual void on_event(RequestKey key, domain::Event event) = 0;
+};
+
+struct SchedulerOptions {
+  std::uint32_t waiting_max = 256;
+  std::size_t delta_bytes_max = 16 * 1024;
+  // A stalled sequence gives way to one in line after this many steps without credit, so that
+  // readers that pause for a moment are not made to pay for a second prefill.
+  std::uint32_t stall_steps_max = 32;
+  // A parked sequence comes back when it may send this many deltas.
+  std::uint32_t resume_credit_min = 8;
+};
+
+// Scheduler is used by one thread. Every submitted request ends with exactly one last event.
+class Scheduler {
+ public:
+  Scheduler(StepModel& model, EventSink& sink, SchedulerOptions options);
+  ~Scheduler();
+  Scheduler(const Scheduler&) = delete;
+  Scheduler& operator=(const Scheduler&) = delete;
+
+  // Puts a request in line; `credit` deltas may be sent. Refusals (queue full, prompt longer than
+  // the context: both numbers) come as a Failed event.
+  void submit(RequestKey key, Prompt prompt, std::uint32_t credit);
+  // Ends a request with Failed{cancelled} and frees what it held; unknown keys are ignored (it may
+  // just have ended).
+  void cancel(RequestKey key);
+  void add_credit(RequestKey key, std::uint32_t deltas);
+
+  // Does one batch. Returns false when nothing can be done until submit(), cancel() or
+  // add_credit().
+  bool step();
+
+  struct Load {
+    std::uint32_t running = 0;  // with a slot, stalled ones too
+    std::uint32_t waiting = 0;  // without, parked ones too
+    double cache_usage = 0;     // [0, 1]
+  };
+  Load load() const noexcept;
+  bool idle() const noexcept { return sequences_.empty(); }
+
+ private:
+  enum class State : std::uint8_t { waiting, running, stalled, parked, finishing };
+  struct Sequence;
+  using Sequences = std::map<RequestKey, std::unique_ptr<Sequence>>;
+
+  void admit();
+  bool free_a_slot();
+  void give_slot(Sequence& sequence, Slot slot);
+  void take_slot(Sequence& sequence);
+  void compose();
+  void add_to_batch(Sequence& sequence, std::uint32_t n);
+  void fail_batch(const Error& error);
+  void accept(Sequence& sequence, Token token);
+  void begin_finish(Sequence& sequence, domain::FinishReason reason);
+  // Sends what is ready, as far as credit goes. True when the sequence ended and is gone.
+  bool flush(Sequence& sequence);
+  void end(Sequence& sequence, domain::Event last);
+
+  StepModel& model_;
+  EventSink& sink_;
+  SchedulerOptions options_;
+  Sequences sequences_;
+  std::map<std::uint64_t, Sequence*> waiting_;  // by arrival
+  std::vector<Sequence*> slots_;                // null: free
+  std::vector<BatchEntry> batch_;
+  std::vector<Sequence*> batch_owner_;  // of each entry
+  std::uint64_t arrivals_ = 0;
+  std::uint32_t num_parked_ = 0;
+};
+
+}  // namespace tacit::engine

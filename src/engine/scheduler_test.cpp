@@ -1,0 +1,335 @@
+// The scheduler against a model that checks every rule of the cache, over thousands of random
+// schedules.
+#include "engine/scheduler.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <map>
+#include <random>
+
+#include "core/secret.hpp"
+
+namespace tacit::engine {
+namespace {
+
+constexpr Token kEnd = 0;
+
+// What the fake model says next depends on the whole sequence so far, so any token that strays into
+// another sequence, is lost or comes twice changes the text from there on.
+Token next_token(std::span<const Token> sequence) {
+  std::uint64_t hash = 1469598103934665603ull;
+  for (const auto token : sequence)
+    hash = (hash ^ static_cast<std::uint64_t>(token)) * 1099511628211ull;
+  hash ^= hash >> 29;
+  return hash % 37 == 0 ? kEnd : static_cast<Token>(1 + hash % 26);
+}
+
+std::string piece_of(Token token) { return std::string(1, static_cast<char>('a' + token - 1)); }
+
+class FakeSampler final : public Sampler {
+ public:
+  std::uint32_t samples = 0;
+};
+
+class FakeModel final : public StepModel {
+ public:
+  FakeModel(std::uint32_t slots, std::uint32_t context, std::uint32_t batch)
+      : caches_(slots), context_{context}, batch_max_{batch} {}
+
+  std::uint32_t num_slots() const override { return static_cast<std::uint32_t>(caches_.size()); }
+  std::uint32_t context_tokens_max() const override { return context_; }
+  std::uint32_t batch_tokens_max() const override { return batch_max_; }
+  Result<void> decode(std::span<const BatchEntry> batch) override {
+    EXPECT_FALSE(batch.empty());
+    EXPECT_LE(batch.size(), batch_max_);
+    if (fail_next) {
+      fail_next = false;
+      return fail(Code::internal, "decoding failed");
+    }
+    outputs_.clear();
+    for (const auto& entry : batch) {
+      auto& cache = caches_.at(entry.slot);
+      EXPECT_EQ(entry.position, cache.size()) << "a hole or a repeat in the cache";
+      cache.push_back(entry.token);
+      EXPECT_LE(cache.size(), context_);
+      outputs_.push_back(entry.sample ? std::optional{next_token(cache)} : std::nullopt);
+    }
+    ++num_decodes;
+    return {};
+  }
+  Token sample(Sampler& sampler, std::size_t index) override {
+    ++static_cast<FakeSampler&>(sampler).samples;
+    EXPECT_TRUE(outputs_.at(index).has_value()) << "no logits were asked for";
+    return outputs_.at(index).value_or(kEnd);
+  }
+  void clear(Slot slot) override { caches_.at(slot).clear(); }
+  bool is_end(Token token) const override { return token == kEnd; }
+  std::string_view piece(Token token) override { return piece_ = piece_of(token); }
+  bool all_clear() const {
+    return std::ranges::all_of(caches_, [](const auto& cache) { return cache.empty(); });
+  }
+
+  bool fail_next = false;
+  std::uint64_t num_decodes = 0;
+
+ private:
+  std::vector<std::vector<Token>> caches_;
+  std::uint32_t context_;
+  std::uint32_t batch_max_;
+  std::vector<std::optional<Token>> outputs_;
+  std::string piece_;
+};
+
+// What a request should say, computed alone.
+struct Expected {
+  std::string text;
+  domain::FinishReason reason = domain::FinishReason::length;
+  std::uint32_t completion_tokens = 0;
+};
+Expected alone(std::vector<Token> tokens, std::optional<std::uint32_t> max_tokens,
+               std::uint32_t context, const std::string& stop) {
+  Expected out;
+  if (max_tokens == 0u) return out;
+  for (;;) {
+    const auto token = next_token(tokens);
+    ++out.completion_tokens;
+    if (token == kEnd) {
+      out.reason = domain::FinishReason::stop;
+      return out;
+    }
+    tokens.push_back(token);
+    out.text += piece_of(token);
+    if (const auto at = stop.empty() ? std::string::npos : out.text.find(stop);
+        at != std::string::npos) {
+      out.text.resize(at);
+      out.reason = domain::FinishReason::stop;
+      return out;
+    }
+    if (max_tokens && out.completion_tokens >= *max_tokens) return out;
+    if (tokens.size() > context) return out;
+  }
+}
+
+struct Seen {
+  std::string text;
+  std::uint32_t deltas = 0;
+  std::uint32_t granted = 0;
+  bool started = false;
+  std::optional<domain::Event> last;
+};
+
+class Recorder final : public EventSink {
+ public:
+  void on_event(RequestKey key, domain::Event event) override {
+    auto& seen = by_key[key];
+    EXPECT_FALSE(seen.last.has_value()) << "an event after the last one";
+    if (std::holds_alternative<domain::Started>(event)) {
+      EXPECT_FALSE(seen.started);
+      seen.started = true;
+    } else if (auto* delta = std::get_if<domain::TextDelta>(&event)) {
+      EXPECT_TRUE(seen.started);
+      seen.text += delta->text.reveal();
+      ++seen.deltas;
+      EXPECT_LE(seen.deltas, seen.granted) << "a delta without credit";
+    } else if (domain::is_last(event)) {
+      seen.last = std::move(event);
+    }
+  }
+  std::map<RequestKey, Seen> by_key;
+};
+
+Prompt prompt_of(std::vector<Token> tokens, std::optional<std::uint32_t> max_tokens = {},
+                 const std::string& stop = "") {
+  Prompt prompt;
+  prompt.tokens = std::move(tokens);
+  prompt.sampler = std::make_unique<FakeSampler>();
+  prompt.max_tokens = max_tokens;
+  if (!stop.empty()) prompt.rules.stops.emplace_back(stop);
+  return prompt;
+}
+
+std::vector<Token> random_tokens(std::mt19937& random, std::size_t n) {
+  std::vector<Token> tokens(n);
+  for (auto& token : tokens) token = static_cast<Token>(1 + random() % 1000);
+  return tokens;
+}
+
+struct Client {
+  RequestKey key = 0;
+  std::vector<Token> tokens;
+  std::optional<std::uint32_t> max_tokens;
+  std::string stop;
+  bool cancelled = false;
+  bool reads = true;
+};
+
+// One random life of a scheduler: requests come, read at their own pace, stall, go away.
+void random_schedule(std::uint32_t seed) {
+  std::mt19937 random{seed};
+  const auto slots = 1 + random() % 4;
+  const auto context = 8 + random() % 60;
+  FakeModel model{static_cast<std::uint32_t>(slots), static_cast<std::uint32_t>(context),
+                  static_cast<std::uint32_t>(slots + random() % 12)};
+  Recorder recorder;
+  Scheduler scheduler{model,
+                      recorder,
+                      {.waiting_max = 1000,
+                       .stall_steps_max = static_cast<std::uint32_t>(random() % 6),
+                       .resume_credit_min = static_cast<std::uint32_t>(1 + random() % 8)}};
+  std::vector<Client> clients;
+  const std::size_t num_clients = 1 + random() % 12;
+  const auto grant = [&](Client& client) {
+    auto& seen = recorder.by_key[client.key];
+    const auto window = 6u;
+    const auto outstanding = seen.granted - seen.deltas;
+    if (outstanding >= window) return;
+    seen.granted += window - outstanding;
+    scheduler.add_credit(client.key, window - outstanding);
+  };
+  for (int round = 0; round < 100'000; ++round) {
+    if (clients.size() < num_clients && random() % 3 == 0) {
+      Client client{.key = clients.size() + 1,
+                    .tokens = random_tokens(random, 1 + random() % context)};
+      if (random() % 2 == 0) client.max_tokens = static_cast<std::uint32_t>(random() % 20);
+      if (random() % 3 == 0)
+        client.stop = piece_of(static_cast<Token>(1 + random() % 26)) + piece_of(3);
+      client.reads = random() % 4 != 0;
+      recorder.by_key[client.key].granted = 6;
+      scheduler.submit(client.key, prompt_of(client.tokens, client.max_tokens, client.stop), 6);
+      clients.push_back(std::move(client));
+    }
+    for (auto& client : clients) {
+      if (recorder.by_key[client.key].last) continue;
+      if (client.reads && random() % 2 == 0) grant(client);
+      if (random() % 200 == 0) client.reads = !client.reads;
+      if (random() % 300 == 0) {
+        client.cancelled = true;
+        scheduler.cancel(client.key);
+      }
+    }
+    const bool worked = scheduler.step();
+    if (clients.size() == num_clients && scheduler.idle()) break;
+    if (!worked && clients.size() == num_clients) {
+      for (auto& client : clients) client.reads = true;  // the end: everyone reads on
+    }
+  }
+  ASSERT_TRUE(scheduler.idle()) << "seed " << seed << ": somebody waits for ever";
+  EXPECT_TRUE(model.all_clear()) << "seed " << seed << ": a slot was not given back";
+  EXPECT_EQ(scheduler.load().running, 0u);
+  EXPECT_EQ(scheduler.load().waiting, 0u);
+  for (const auto& client : clients) {
+    const auto& seen = recorder.by_key[client.key];
+    ASSERT_TRUE(seen.last.has_value()) << "seed " << seed;
+    const auto expected =
+        alone(client.tokens, client.max_tokens, static_cast<std::uint32_t>(context), client.stop);
+    if (const auto* finished = std::get_if<domain::Finished>(&*seen.last)) {
+      EXPECT_EQ(seen.text, expected.text) << "seed " << seed;
+      EXPECT_EQ(finished->reason, expected.reason) << "seed " << seed;
+      EXPECT_EQ(finished->usage.completion_tokens, expected.completion_tokens) << "seed " << seed;
+      EXPECT_EQ(finished->usage.prompt_tokens, client.tokens.size());
+    } else {
+      EXPECT_TRUE(client.cancelled) << "seed " << seed;
+      EXPECT_TRUE(expected.text.starts_with(seen.text)) << "seed " << seed;
+    }
+  }
+}
+
+TEST(Scheduler, RandomSchedulesLoseAndMixNothing) {
+  for (std::uint32_t seed = 0; seed < 3000 && !testing::Test::HasFailure(); ++seed)
+    random_schedule(seed);
+}
+
+TEST(Scheduler, APromptTooLongIsRefusedWithBothNumbers) {
+  FakeModel model{1, 10, 4};
+  Recorder recorder;
+  Scheduler scheduler{model, recorder, {}};
+  scheduler.submit(1, prompt_of(std::vector<Token>(11, 5)), 4);
+  const auto& error = std::get<domain::Failed>(*recorder.by_key[1].last).error;
+  EXPECT_EQ(error.code(), Code::context_exceeded);
+  EXPECT_EQ(error.value("tokens"), 11);
+  EXPECT_EQ(error.value("limit"), 10);
+  EXPECT_TRUE(scheduler.idle());
+}
+
+TEST(Scheduler, AFullQueueIsRefused) {
+  FakeModel model{1, 10, 4};
+  Recorder recorder;
+  Scheduler scheduler{model, recorder, {.waiting_max = 2}};
+  for (RequestKey key = 1; key <= 4; ++key) scheduler.submit(key, prompt_of({1, 2}), 1);
+  EXPECT_FALSE(recorder.by_key[3].last);
+  ASSERT_TRUE(recorder.by_key[4].last);
+  EXPECT_EQ(std::get<domain::Failed>(*recorder.by_key[4].last).error.code(), Code::overloaded);
+}
+
+TEST(Scheduler, AStalledReaderHoldsNobodyUp) {
+  FakeModel model{1, 64, 8};
+  Recorder recorder;
+  Scheduler scheduler{model, recorder, {}};
+  recorder.by_key[1].granted = 1;
+  recorder.by_key[2].granted = 100;
+  scheduler.submit(1, prompt_of({7, 8, 9}, 30), 1);
+  while (scheduler.step()) {}
+  EXPECT_EQ(recorder.by_key[1].deltas, 1u);
+  scheduler.submit(2, prompt_of({4, 5}, 30),
+                   100);  // the one slot is held by a reader that does not read
+  while (scheduler.step()) {}
+  EXPECT_TRUE(recorder.by_key[2].last);
+  EXPECT_EQ(recorder.by_key[2].text, alone({4, 5}, 30, 64, "").text);
+  recorder.by_key[1].granted = 101;
+  scheduler.add_credit(1, 100);  // it reads again, and goes on where it was
+  while (scheduler.step()) {}
+  EXPECT_EQ(recorder.by_key[1].text, alone({7, 8, 9}, 30, 64, "").text);
+  EXPECT_TRUE(scheduler.idle());
+}
+
+TEST(Scheduler, CancelFreesTheSlotBeforeTheNextBatch) {
+  FakeModel model{1, 1000, 8};
+  Recorder recorder;
+  Scheduler scheduler{model, recorder, {}};
+  recorder.by_key[1].granted = 1000;
+  recorder.by_key[2].granted = 1000;
+  scheduler.submit(1, prompt_of(std::vector<Token>(500, 3)), 1000);
+  EXPECT_TRUE(scheduler.step());
+  scheduler.cancel(1);
+  EXPECT_TRUE(model.all_clear());
+  EXPECT_FALSE(scheduler.step());
+  EXPECT_EQ(std::get<domain::Failed>(*recorder.by_key[1].last).error.code(), Code::cancelled);
+  scheduler.cancel(1);  // again, and unknown: ignored
+}
+
+TEST(Scheduler, AFailedBatchEndsItsRequestsAndNoOthers) {
+  FakeModel model{2, 64, 8};
+  Recorder recorder;
+  Scheduler scheduler{model, recorder, {}};
+  for (RequestKey key = 1; key <= 3; ++key) {
+    recorder.by_key[key].granted = 100;
+    scheduler.submit(key, prompt_of({static_cast<Token>(key), 2, 3}, 5), 100);
+  }
+  model.fail_next = true;
+  EXPECT_TRUE(scheduler.step());
+  EXPECT_EQ(std::get<domain::Failed>(*recorder.by_key[1].last).error.code(), Code::internal);
+  EXPECT_EQ(std::get<domain::Failed>(*recorder.by_key[2].last).error.code(), Code::internal);
+  while (scheduler.step()) {}
+  EXPECT_TRUE(std::holds_alternative<domain::Finished>(*recorder.by_key[3].last));
+  EXPECT_TRUE(model.all_clear());
+}
+
+TEST(Scheduler, LongPromptsShareTheBatchWithThoseThatGenerate) {
+  FakeModel model{2, 1000, 16};
+  Recorder recorder;
+  Scheduler scheduler{model, recorder, {}};
+  recorder.by_key[1].granted = 1000;
+  recorder.by_key[2].granted = 1000;
+  scheduler.submit(1, prompt_of({2, 3}, 40), 1000);
+  EXPECT_TRUE(scheduler.step());
+  scheduler.submit(2, prompt_of(std::vector<Token>(600, 3), 1), 1000);
+  const auto before = recorder.by_key[1].deltas;
+  for (int i = 0; i < 10; ++i) scheduler.step();
+  const bool ended = recorder.by_key[1].last.has_value();
+  EXPECT_TRUE(ended || recorder.by_key[1].deltas == before + 10)
+      << "a prefill held up a running answer";
+}
+
+}  // namespace
+}  // namespace tacit::engine
