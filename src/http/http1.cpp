@@ -209,7 +209,7 @@ bool is_field_value(std::string_view value) noexcept {
 
 Parsed<std::optional<std::size_t>> HeadScanner::scan(std::string_view buffered) {
   const auto too_large = [&] {
-    return refuse(431, Error{Code::too_large, "request head"}.with(
+    return refuse(431, Error{Code::too_large, "message head"}.with(
                            "limit", static_cast<std::int64_t>(limits_.head_bytes_max)));
   };
   while (position_ < buffered.size()) {
