@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <string>
 #include <utility>
 
@@ -48,6 +49,35 @@ TEST(Sha256, MovesInTheMiddle) {
   Sha256 second = std::move(first);
   second.update(as_bytes("c"));
   EXPECT_EQ(second.finish(), sha256(as_bytes("abc")));
+}
+
+// FIPS 180-4 and FIPS 202 examples for "abc" and, with SHAKE, for nothing.
+TEST(Digest, FollowsThePublishedExamples) {
+  const auto abc = as_bytes("abc");
+  EXPECT_EQ(
+      to_hex(sha384(abc)),
+      "cb00753f45a35e8bb5a03d699ac65007272c32ab0eded1631a8b605a43ff5bed8086072ba1e7cc2358baeca1"
+      "34c825a7");
+  EXPECT_EQ(
+      to_hex(sha512(abc)),
+      "ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a2192992a274fc1a836ba3c23"
+      "a3feebbd454d4423643ce80e2a9ac94fa54ca49f");
+  EXPECT_EQ(to_hex(sha3_256(abc)),
+            "3a985da74fe225b2045c172d6bd390bd855f086e3e9d525b46bfe24511431532");
+  std::array<std::byte, 32> out{};
+  shake128({}, out);
+  EXPECT_EQ(to_hex(out), "7f9c2ba4e88f827d616045507605853ed73b8093f6efbc88eb1a6eacfa66ef26");
+  shake256({}, out);
+  EXPECT_EQ(to_hex(out), "46b9dd2b0ba88d13233b3feb743eeb243fcd52ea62b81b82b50c27646ed5762f");
+}
+
+TEST(Digest, PartsAreOneMessage) {
+  for (const auto hash : {HashId::sha256, HashId::sha384, HashId::sha512, HashId::sha3_256}) {
+    Bytes whole(digest_bytes(hash)), parts(digest_bytes(hash));
+    digest(hash, {as_bytes("one two")}, whole);
+    digest(hash, {as_bytes("one"), {}, as_bytes(" two")}, parts);
+    EXPECT_EQ(whole, parts);
+  }
 }
 
 // RFC 4231 sections 4.2, 4.3 and 4.7 (a key longer than a block).
