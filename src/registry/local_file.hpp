@@ -7,8 +7,8 @@
 
 namespace tacit::registry {
 
-// open_local_file validates a GGUF outside the store and opens it; its digest is computed. Name is the
-// file's stem. Errors: not_found, permission, malformed (what is wrong), io.
+// open_local_file validates a GGUF outside the store and opens it; its digest is computed. Name is
+// the file's stem. Errors: not_found, permission, malformed (what is wrong), io.
 Result<Registry::Opened> open_local_file(const std::filesystem::path& path);
 
 }  // namespace tacit::registry

@@ -11,6 +11,7 @@
 
 #include "async/async.hpp"
 #include "core/log.hpp"
+#include "core/time.hpp"
 #include "core/unique_fd.hpp"
 #include "formats/gguf.hpp"
 #include "http/client.hpp"
@@ -29,11 +30,11 @@ struct Source {
 
 // CatalogueEntry is one model that Tacit knows by name; the catalogue is data (catalogue.json).
 struct CatalogueEntry {
-  std::string name;         // "smollm2:135m"
-  std::string title;        // "SmolLM2-135M-Instruct Q4_1"
-  std::string license;      // SPDX id
+  std::string name;     // "smollm2:135m"
+  std::string title;    // "SmolLM2-135M-Instruct Q4_1"
+  std::string license;  // SPDX id
   std::uint64_t size_bytes = 0;
-  std::string sha256;       // hex
+  std::string sha256;  // hex
   std::vector<Source> sources;
   std::vector<std::string> aliases;  // "smollm2"
 };
@@ -57,10 +58,24 @@ struct Progress {
 };
 using ProgressHandler = std::function<void(const Progress&)>;
 
+// How hard a transfer is tried.
+struct TransferLimits {
+  Seconds stall_timeout{30};        // without a byte
+  Seconds request_timeout{60};      // for anything that is small: pages, directories
+  unsigned attempts_max = 5;        // in a row without progress
+  Milliseconds backoff_first{500};  // doubles with each failed attempt...
+  Milliseconds backoff_max{8000};   // ...up to this
+};
+
+// Registry options; registry/pip_config.hpp makes them from the environment.
 struct RegistryOptions {
-  std::filesystem::path models_root;     // $TACIT_HOME/models
+  std::filesystem::path models_root;  // $TACIT_HOME/models
   http::ClientOptions http;
-  std::string pypi_index_url;             // "" : from PIP_INDEX_URL, pip's configuration, else pypi.org
+  std::string pypi_index_url;  // "": https://pypi.org/simple. May hold credentials.
+  std::string ca_file;         // "": the system's trust store; used when http.tls is null
+  std::string catalogue_json;  // "": the one compiled in
+  TransferLimits transfer;
+  const Clock* clock = nullptr;  // null: the system's; else it must outlive the registry
 };
 
 // Registry belongs to one shard. Several processes may use the same models_root.
@@ -74,13 +89,17 @@ class Registry {
   // The catalogue entry or installed model for what the user typed (aliases resolved).
   // Errors: not_found (with near names in the fix).
   virtual Result<std::string> resolve(std::string_view name) const = 0;
-  // Downloads, verifies and installs; returns at once when installed already. Resumes.
-  // Errors: not_found, unavailable (every source failed; the last one's reason), corrupt, no_space,
-  // permission, cancelled, malformed (not a GGUF that may be loaded).
-  virtual Async<InstalledModel> pull(std::string name, ProgressHandler progress, Deadline deadline) = 0;
+  // Downloads, verifies and installs; returns at once when installed already. Resumes what an
+  // earlier attempt left; waits when another process pulls the same weights. Progress is reported
+  // at most about ten times a second, and at the end of each phase. Errors: not_found, unavailable
+  // (every source failed; the last one's reason), corrupt, no_space, permission, cancelled,
+  // malformed (not a GGUF that may be loaded).
+  virtual Async<InstalledModel> pull(std::string name, ProgressHandler progress,
+                                     Deadline deadline) = 0;
   // Opens the weights of an installed model for a worker: verified before this load (a cached check
   // bound to inode, size, mtime and ctime, else hashed again), header validated by our reader.
-  // Errors: not_found (says how to pull), corrupt, malformed.
+  // Weights that have changed on disk are removed, so that the next pull replaces them. Errors:
+  // not_found (says how to pull), corrupt, malformed.
   struct Opened {
     InstalledModel model;
     UniqueFd weights;
