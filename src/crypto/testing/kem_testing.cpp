@@ -37,7 +37,8 @@ Result<Bytes> ml_kem_expanded_key(BytesView seed) {
   const auto key = ml_kem_private(seed);
   Bytes expanded(kMlKemExpandedBytes);
   std::size_t size = expanded.size();
-  must(EVP_PKEY_get_raw_private_key(key.get(), ossl_data(std::span<std::byte>{expanded}), &size) == 1 &&
+  must(EVP_PKEY_get_raw_private_key(key.get(), ossl_data(std::span<std::byte>{expanded}), &size) ==
+               1 &&
            size == expanded.size(),
        "EVP_PKEY_get_raw_private_key");
   return expanded;
