@@ -1,0 +1,34 @@
+// Private to gateway: one request on its way through it, and the handlers of the routes.
+#pragma once
+
+#include <string>
+
+#include "gateway/gateway.hpp"
+
+namespace tacit::gateway {
+
+struct Gateway::Call {
+  http::Exchange& exchange;
+  GatewayParts& parts;
+  const GatewayOptions& options;
+  Principal principal;         // empty id when keys are off
+  std::string_view path_tail;  // what follows a route's prefix
+  SteadyTime begun;
+  int status = 0;  // what was answered; 0: nothing, the client left
+
+  ShardMetrics& metrics() const { return parts.metrics.shard(parts.shard_index); }
+  std::int64_t unix_s() const {
+    return std::chrono::duration_cast<Seconds>(parts.clock.wall().time_since_epoch()).count();
+  }
+};
+
+// Answers with a body of a known type; remembers the status. A client that left is no error.
+Task<> respond(Gateway::Call& call, int status, std::string_view content_type,
+               std::string_view body, http::Headers headers = {});
+// Answers with OpenAI's error object.
+Task<> respond_error(Gateway::Call& call, const Error& error);
+
+// POST /v1/chat/completions
+Task<> chat_completions(Gateway::Call& call);
+
+}  // namespace tacit::gateway

@@ -1,0 +1,186 @@
+#include "gateway/gateway.hpp"
+
+#include <array>
+
+#include <fmt/format.h>
+
+#include "api/error_map.hpp"
+#include "api/openai/models.hpp"
+#include "core/text.hpp"
+#include "gateway/call.hpp"
+
+namespace tacit::gateway {
+namespace {
+
+constexpr std::string_view kJson = "application/json";
+
+Task<> health(Gateway::Call& call) {
+  const auto body = fmt::format(R"({{"status":"ok","version":"{}"}})", call.options.version);
+  co_await respond(call, 200, kJson, body);
+}
+
+Task<> metrics(Gateway::Call& call) {
+  const auto body = call.parts.metrics.render(call.parts.gauges(), call.parts.open_connections());
+  co_await respond(call, 200, "text/plain; version=0.0.4; charset=utf-8", body);
+}
+
+Task<> list_models(Gateway::Call& call) {
+  const auto body = api::openai::render_models(call.parts.models.list(), call.unix_s());
+  co_await respond(call, 200, kJson, body);
+}
+
+Task<> get_model(Gateway::Call& call) {
+  for (const auto& model : call.parts.models.list()) {
+    if (model.name != call.path_tail) continue;
+    const auto body = api::openai::render_model(model, call.unix_s());
+    co_await respond(call, 200, kJson, body);
+    co_return;
+  }
+  const auto missing =
+      Error{Code::not_found, "no such model"}.fix("GET /v1/models lists what this server has");
+  co_await respond_error(call, missing);
+}
+
+}  // namespace
+
+struct Gateway::Route {
+  std::string_view method;
+  std::string_view path;  // a trailing '/' matches any non-empty tail without '/'
+  bool needs_key;
+  std::string_view name;  // in logs
+  Task<> (*handler)(Call&);
+};
+
+namespace {
+
+// Everything that is served. A new API adds its lines here.
+constexpr std::array<Gateway::Route, 5> kRoutes{{
+    {"GET", "/health", false, "health", health},
+    {"GET", "/metrics", true, "metrics", metrics},
+    {"GET", "/v1/models", true, "models.list", list_models},
+    {"GET", "/v1/models/", true, "models.get", get_model},
+    {"POST", "/v1/chat/completions", true, "chat.completions", chat_completions},
+}};
+
+bool matches(const Gateway::Route& route, std::string_view path) {
+  if (!route.path.ends_with('/')) return path == route.path;
+  return path.size() > route.path.size() && path.starts_with(route.path) &&
+         path.find('/', route.path.size()) == std::string_view::npos;
+}
+
+struct Found {
+  const Gateway::Route* route = nullptr;
+  std::string allow;  // methods of the path, for 405 and OPTIONS
+};
+
+Found find_route(std::string_view method, std::string_view path) {
+  Found found;
+  for (const auto& route : kRoutes) {
+    if (!matches(route, path)) continue;
+    const bool head = method == "HEAD" && route.method == "GET";
+    if (method == route.method || head) found.route = &route;
+    if (!found.allow.empty()) found.allow += ", ";
+    found.allow += route.method == "GET" ? "GET, HEAD" : route.method;
+  }
+  if (!found.allow.empty()) found.allow += ", OPTIONS";
+  return found;
+}
+
+}  // namespace
+
+Gateway::Gateway(GatewayParts parts, GatewayOptions options)
+    : parts_{std::move(parts)}, options_{std::move(options)} {
+  if (parts_.keys != nullptr) keys_.emplace(*parts_.keys, parts_.clock);
+}
+
+Gateway::~Gateway() = default;
+
+std::optional<Principal> Gateway::authenticate(const http::Exchange& exchange) {
+  if (!options_.require_key) return Principal{};
+  const auto& headers = exchange.request().headers;
+  std::optional<std::string_view> key;
+  if (const auto authorization = headers.find("authorization")) {
+    constexpr std::string_view scheme = "bearer ";
+    if (authorization->size() > scheme.size() &&
+        iequals_ascii(authorization->substr(0, scheme.size()), scheme)) {
+      key = trim_ascii(authorization->substr(scheme.size()));
+    }
+  } else {
+    key = headers.find("x-api-key");
+  }
+  if (!key || !keys_) return std::nullopt;
+  return keys_->verify(*key);
+}
+
+Task<> Gateway::serve(http::Exchange& exchange) {
+  Call call{exchange, parts_, options_, {}, {}, parts_.clock.now()};
+  co_await dispatch(call);
+  if (call.status > 0) {
+    parts_.metrics.shard(parts_.shard_index)
+        .requests_by_status[static_cast<std::size_t>(call.status / 100)]
+        .add();
+  }
+}
+
+Task<> Gateway::dispatch(Call& call) {
+  const auto& request = call.exchange.request();
+  const auto found = find_route(request.method, request.path());
+  if (found.allow.empty()) {
+    co_await respond_error(call,
+                           Error{Code::not_found, "no such path"}.fix("The API is under /v1"));
+    co_return;
+  }
+  if (request.method == "OPTIONS") {
+    http::Headers headers;
+    headers.add("allow", found.allow);
+    co_await respond(call, 204, {}, {}, std::move(headers));
+    co_return;
+  }
+  if (found.route == nullptr) {
+    http::Headers headers;
+    headers.add("allow", found.allow);
+    const Error error{Code::unsupported, "this path does not allow this method"};
+    co_await respond(call, 405, kJson, api::openai_error(error), std::move(headers));
+    co_return;
+  }
+  const auto& route = *found.route;
+  if (route.needs_key) {
+    auto principal = authenticate(call.exchange);
+    if (!principal) {
+      call.metrics().auth_failures.add();
+      const auto error = Error{Code::unauthenticated, "missing or unknown API key"}.fix(
+          "Send 'Authorization: Bearer KEY'; `tacit key create` makes one");
+      co_await respond_error(call, error);
+      co_return;
+    }
+    call.principal = std::move(*principal);
+  }
+  if (route.path.ends_with('/')) call.path_tail = request.path().substr(route.path.size());
+  co_await route.handler(call);
+  const auto us =
+      std::chrono::duration_cast<std::chrono::microseconds>(parts_.clock.now() - call.begun)
+          .count();
+  parts_.log.debug("request.done", {{"id", PublicText{std::string{call.exchange.id()}}},
+                                    {"route", PublicText{std::string{route.name}}},
+                                    {"status", call.status},
+                                    {"us", us}});
+}
+
+Task<> respond(Gateway::Call& call, int status, std::string_view content_type,
+               std::string_view body, http::Headers headers) {
+  http::ResponseHead head{status, std::move(headers)};
+  if (!content_type.empty()) head.headers.add("content-type", std::string{content_type});
+  const auto sent = co_await call.exchange.respond(std::move(head), as_bytes(body));
+  if (sent) call.status = status;
+}
+
+Task<> respond_error(Gateway::Call& call, const Error& error) {
+  const auto shape = api::error_shape(error.code());
+  http::Headers headers;
+  if (shape.retry_after_s > 0) headers.add("retry-after", std::to_string(shape.retry_after_s));
+  if (shape.status == 401) headers.add("www-authenticate", "Bearer");
+  const auto body = api::openai_error(error);
+  co_await respond(call, shape.status, kJson, body, std::move(headers));
+}
+
+}  // namespace tacit::gateway
