@@ -1,0 +1,57 @@
+// A conversation with a model that runs in a worker of this process: what `tacit run` is made of.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "async/runtime.hpp"
+#include "domain/backend.hpp"
+
+namespace tacit::cli {
+
+struct ChatOptions {
+  domain::Sampling sampling;
+  std::optional<std::uint32_t> max_tokens;
+  std::string system;  // "" for none
+  bool show_speed = false;
+};
+
+// How one answer ended.
+struct Answer {
+  bool interrupted = false;  // by cancel()
+  domain::Usage usage;
+  Nanoseconds time_to_first_token{};
+  Nanoseconds total{};
+};
+
+// ChatSession belongs to one shard. Text goes to standard output as it comes: made safe when that
+// is a terminal, byte for byte otherwise.
+class ChatSession {
+ public:
+  ChatSession(asio::any_io_executor executor, std::shared_ptr<domain::Backend> backend,
+              ChatOptions options);
+
+  // Asks, prints the answer, and remembers both. Errors: those of the backend
+  // (context_exceeded...).
+  Async<Answer> ask(domain::Content prompt);
+  // Stops the answer in progress, if any; what was said so far is kept. Returns whether there was
+  // one.
+  bool cancel() noexcept;
+  // Forgets the conversation.
+  void clear();
+
+ private:
+  Async<Answer> stream(domain::Generation& generation, domain::Content& said);
+  domain::GenerateRequest request() const;
+
+  asio::any_io_executor executor_;
+  std::shared_ptr<domain::Backend> backend_;
+  ChatOptions options_;
+  std::vector<domain::Message> history_;
+  bool answering_ = false;
+  bool cancelled_ = false;
+};
+
+}  // namespace tacit::cli

@@ -1,0 +1,118 @@
+// tacit serve: options of the server.
+#include <CLI/CLI.hpp>
+
+#include "cli/app.hpp"
+#include "cli/commands.hpp"
+#include "cli/log_sink.hpp"
+#include "cli/server_process.hpp"
+#include "cli/terminal.hpp"
+
+namespace tacit::cli {
+namespace {
+
+struct Options {
+  ServeOptions serve;
+  std::string log_level = "info";
+  std::string log_format = "text";
+  unsigned drain_timeout_s = 30;
+};
+
+// A limit in seconds, with its default shown.
+void add_seconds(CLI::App& command, const char* flag, Seconds& value, const char* help) {
+  const auto initial = std::to_string(value.count());
+  command
+      .add_option_function<unsigned>(
+          flag, [&value](const unsigned& seconds) { value = Seconds{seconds}; }, help)
+      ->check(CLI::Range(1u, 86'400u))
+      ->default_str(initial)
+      ->group("Limits");
+}
+
+void add_limits(CLI::App& command, http::ServerLimits& limits) {
+  command.add_option("--max-connections", limits.connections_max, "Open connections")
+      ->capture_default_str()
+      ->group("Limits");
+  command.add_option("--max-head-bytes", limits.head_bytes_max, "Request line and headers")
+      ->capture_default_str()
+      ->group("Limits");
+  command.add_option("--max-headers", limits.headers_max, "Header fields of a request")
+      ->capture_default_str()
+      ->group("Limits");
+  command.add_option("--max-body-bytes", limits.body_bytes_max, "Request body")
+      ->capture_default_str()
+      ->group("Limits");
+  add_seconds(command, "--idle-timeout", limits.idle_timeout,
+              "Seconds a connection may idle between requests");
+  add_seconds(command, "--head-timeout", limits.head_timeout, "Seconds a request's head may take");
+  add_seconds(command, "--body-timeout", limits.body_timeout,
+              "Seconds between two pieces of a body");
+  add_seconds(command, "--write-timeout", limits.write_timeout,
+              "Seconds a client may stall before it is dropped");
+  add_seconds(command, "--request-timeout", limits.exchange_timeout,
+              "Seconds a request may take in all");
+}
+
+int serve(Context& context, Options& options, bool tcp_named) {
+  const auto level = parse_log_level(options.log_level);
+  if (level) options.serve.log_level = *level;
+  options.serve.log_format = options.log_format == "json" ? LogFormat::json : LogFormat::text;
+  options.serve.drain_timeout = Seconds{options.drain_timeout_s};
+  options.serve.tcp = options.serve.unix_path.empty() || tcp_named;
+  return run_server(context.environment, options.serve);
+}
+
+}  // namespace
+
+void add_serve(CLI::App& app, Context& context) {
+  auto* command = app.add_subcommand("serve", "Serve the OpenAI-compatible API");
+  auto options = std::make_shared<Options>();
+  auto& serve_options = options->serve;
+  auto* host = command->add_option("--host", serve_options.host, "Address to listen on")
+                   ->capture_default_str()
+                   ->envname("TACIT_HOST");
+  auto* port = command->add_option("--port", serve_options.port, "Port; 0 picks a free one")
+                   ->capture_default_str()
+                   ->envname("TACIT_PORT");
+  command->add_option("--unix", serve_options.unix_path,
+                      "Listen on a Unix socket (and on TCP only if --host or --port is given)");
+  command->add_option("--model", serve_options.models,
+                      "Load at start: a name, or the path of a GGUF file (repeatable)");
+  command->add_option("--tls-cert", serve_options.tls_certificate, "Certificate chain, PEM")
+      ->check(CLI::ExistingFile);
+  command->add_option("--tls-key", serve_options.tls_key, "Private key, PEM")
+      ->check(CLI::ExistingFile);
+  command->add_flag("--no-auth", serve_options.no_auth, "Answer anyone, without keys");
+  command->add_flag("--insecure-plain-http", serve_options.insecure_plain_http,
+                    "Allow plain HTTP beyond this machine");
+  command
+      ->add_option("--drain-timeout", options->drain_timeout_s,
+                   "Seconds that running requests get at shutdown")
+      ->capture_default_str();
+  command->add_option("--context", serve_options.context,
+                      "Context per request in tokens (default: the model's, at most 4096)");
+  command->add_option("--parallel", serve_options.parallel, "Requests in one batch (default 8)");
+  command->add_option("--threads", serve_options.threads, "Engine threads (default: cores)");
+  command->add_option("--io-threads", serve_options.io_threads,
+                      "Network threads (default: one per core)");
+  command->add_option("--log-level", options->log_level, "debug, info, warning or error")
+      ->check(CLI::IsMember({"debug", "info", "warning", "error"}))
+      ->capture_default_str();
+  command->add_option("--log-format", options->log_format, "text or json")
+      ->check(CLI::IsMember({"text", "json"}))
+      ->capture_default_str();
+  add_limits(*command, serve_options.limits);
+  command->footer(
+      "The first start makes an API key and shows it once. SIGTERM lets running requests finish; a "
+      "second\n"
+      "signal ends at once. Logs go to standard error and never carry content.\n\n"
+      "Examples:\n"
+      "  tacit serve --model smollm2\n"
+      "  tacit serve --host 0.0.0.0 --tls-cert chain.pem --tls-key key.pem\n"
+      "  tacit serve --unix /run/tacit.sock --log-format json");
+  command->callback([&context, options, host, port] {
+    const bool tcp_named = host->count() > 0 || port->count() > 0;
+    context.chosen = [&context, options, tcp_named] { return serve(context, *options, tcp_named); };
+  });
+}
+
+}  // namespace tacit::cli

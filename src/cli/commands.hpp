@@ -1,0 +1,28 @@
+// The subcommands: each registers its options on the app and runs when chosen.
+#pragma once
+
+#include <functional>
+
+#include "cli/environment.hpp"
+
+namespace CLI {
+class App;
+}
+
+namespace tacit::cli {
+
+// What every command gets. Outlives the parse and the run.
+struct Context {
+  Environment& environment;
+  std::function<int()> chosen;  // set by the callback of the subcommand that was named
+};
+
+void add_run(CLI::App& app, Context& context);
+void add_serve(CLI::App& app, Context& context);
+void add_pull(CLI::App& app, Context& context);
+void add_list(CLI::App& app, Context& context);
+void add_key(CLI::App& app, Context& context);
+void add_doctor(CLI::App& app, Context& context);
+void add_version(CLI::App& app, Context& context);
+
+}  // namespace tacit::cli

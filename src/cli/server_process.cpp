@@ -1,0 +1,278 @@
+#include "cli/server_process.hpp"
+
+#include <signal.h>
+#include <unistd.h>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/ip/address.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include <fmt/format.h>
+
+#include "async/signals.hpp"
+#include "async/task_group.hpp"
+#include "async/wait.hpp"
+#include "cli/app.hpp"
+#include "cli/log_sink.hpp"
+#include "cli/main_loop.hpp"
+#include "cli/models.hpp"
+#include "gateway/gateway.hpp"
+#include "gateway/keys.hpp"
+#include "gateway/metrics.hpp"
+#include "gateway/model_pool.hpp"
+
+namespace tacit::cli {
+namespace {
+
+constexpr Seconds kKeyRefresh{1};
+
+// What one shard runs. Made on shard 0 before it serves, used on its own shard, destroyed when all
+// event loops have ended.
+struct ShardFront {
+  ShardFront(async::Shard& s, gateway::GatewayParts parts, gateway::GatewayOptions options)
+      : shard{s}, gateway{std::move(parts), std::move(options)}, tasks{s.io.get_executor()} {}
+  async::Shard& shard;
+  gateway::Gateway gateway;
+  std::vector<std::unique_ptr<http::Server>> servers;
+  async::TaskGroup tasks;
+};
+
+class ServerProcess {
+ public:
+  ServerProcess(const Environment& environment, const ServeOptions& options)
+      : environment_{environment},
+        options_{options},
+        log_{STDERR_FILENO, options.log_level, options.log_format, clock_},
+        runtime_{options.io_threads} {}
+
+  int run() {
+    ::signal(SIGPIPE, SIG_IGN);
+    return run_main(runtime_, [this] { return main(); });
+  }
+
+ private:
+  Task<int> main() {
+    async::SignalSet signals{runtime_.shard(0).io.get_executor(), {SIGTERM, SIGINT}};
+    async::TaskGroup background{runtime_.shard(0).io.get_executor()};
+    const auto started = co_await start(background);
+    int status = kExitOk;
+    if (started) {
+      const auto signal = co_await signals.next();
+      log_.info("server.draining",
+                {{"signal", signal.value_or(0)}, {"timeout_s", options_.drain_timeout.count()}});
+      background.spawn(exit_on_signal(signals));  // asked twice: at once
+      co_await stop(Deadline::after(options_.drain_timeout));
+    } else {
+      status = report(started.error());
+    }
+    if (pool_) co_await pool_->shut_down(Deadline::after(Seconds{5}));
+    background.cancel();
+    co_await background.join(Deadline::after(Seconds{5}));
+    if (started) log_.info("server.stopped");
+    co_return status;
+  }
+
+  static Task<> exit_on_signal(async::SignalSet& signals) {
+    if (co_await signals.next()) ::_exit(kExitInterrupted);
+  }
+
+  Async<void> start(async::TaskGroup& background) {
+    TACIT_CO_CHECK(check_exposure(options_));
+    TACIT_CO_CHECK(environment_.make_home());
+    if (!options_.no_auth) TACIT_CO_CHECK(open_keys());
+    if (!options_.tls_certificate.empty()) {
+      TACIT_CO_TRY(tls_,
+                   async::TlsServerContext::from_files(options_.tls_certificate, options_.tls_key));
+    }
+    TACIT_CO_CHECK(co_await open_models());
+    TACIT_CO_CHECK(listen());  // a taken port is known before a model is loaded
+    background.spawn(pool_->housekeeping());
+    if (keys_) background.spawn(refresh_keys());
+    TACIT_CO_CHECK(co_await load_models());
+    for (auto& front : fronts_) serve(*front);
+    announce();
+    co_return Result<void>{};
+  }
+
+  Result<void> open_keys() {
+    TACIT_TRY(keys_, gateway::KeyStore::open(environment_.database(), clock_));
+    TACIT_TRY(const auto records, keys_->list());
+    for (const auto& record : records) {
+      if (!record.revoked_unix_s) return {};
+    }
+    TACIT_TRY(const auto created, keys_->create("default"));
+    print_error(fmt::format("API key {} (shown this once; more with `tacit key create`):\n{}",
+                            created.record.id, created.key.reveal()));
+    return {};
+  }
+
+  Async<void> open_models() {
+    auto opened = open_registry(environment_, log_);
+    if (!opened) co_return fail(std::move(opened).error());
+    registry_ = std::move(*opened);
+    gateway::ModelPoolOptions pool;
+    TACIT_CO_TRY(pool.program, Environment::program());
+    pool.context_tokens = options_.context;
+    pool.sequences_max = options_.parallel;
+    pool.threads = options_.threads;
+    for (const auto& model : options_.models) {
+      if (is_model_path(model)) {
+        pool.local_files.emplace_back(model);
+        preload_.push_back(pool.local_files.back().stem().string());
+      } else {
+        const auto style = progress_style(false, false);
+        auto name = co_await ensure_installed(*registry_, model, style);
+        if (!name) co_return fail(std::move(name).error());
+        preload_.push_back(std::move(*name));
+      }
+    }
+    pool_ = std::make_unique<gateway::ModelPool>(runtime_, *registry_, log_, std::move(pool));
+    co_return Result<void>{};
+  }
+
+  Result<void> listen() {
+    for (std::size_t i = 0; i < runtime_.size(); ++i) {
+      gateway::GatewayParts parts{
+          .models = pool_->provider(i),
+          .keys = keys_.get(),
+          .metrics = metrics_,
+          .shard_index = i,
+          .clock = clock_,
+          .log = log_,
+          .gauges = [this] { return pool_->gauges(); },
+          .open_connections = [this] { return shared_->connections.load(); }};
+      gateway::GatewayOptions gateway{.body_bytes_max = options_.limits.body_bytes_max,
+                                      .require_key = !options_.no_auth,
+                                      .version = TACIT_VERSION};
+      fronts_.push_back(
+          std::make_unique<ShardFront>(runtime_.shard(i), std::move(parts), std::move(gateway)));
+      if (options_.tcp) {
+        const auto port = i == 0 ? options_.port : port_;
+        TACIT_CHECK(
+            add_server(*fronts_[i], {.host = options_.host, .port = port, .unix_path = {}}, tls_));
+        if (i == 0) port_ = fronts_[0]->servers[0]->port();
+      }
+      if (i == 0 && !options_.unix_path.empty()) {
+        TACIT_CHECK(add_server(*fronts_[0],
+                               {.host = {}, .port = 0, .unix_path = options_.unix_path}, nullptr));
+      }
+    }
+    return {};
+  }
+
+  Result<void> add_server(ShardFront& front, const async::Endpoint& endpoint,
+                          const std::shared_ptr<async::TlsServerContext>& tls) {
+    const bool first = front.shard.index == 0;
+    front.servers.push_back(std::make_unique<http::Server>(
+        front.shard, front.gateway, log_, shared_,
+        http::ServerOptions{.listen = endpoint, .tls = tls, .limits = options_.limits}));
+    return front.servers.back()->listen(first);
+  }
+
+  Async<void> load_models() {
+    for (const auto& name : preload_) {
+      const auto backend = co_await pool_->provider(0).acquire(name, Deadline::never());
+      if (!backend) co_return fail(backend.error());
+    }
+    co_return Result<void>{};
+  }
+
+  static void serve(ShardFront& front) {
+    asio::post(front.shard.io, [&front] {
+      for (auto& server : front.servers) front.tasks.spawn(server->run());
+    });
+  }
+
+  void announce() {
+    if (options_.tcp) {
+      const bool v6 = options_.host.find(':') != std::string::npos;
+      const auto url = fmt::format("{}://{}{}{}:{}", tls_ ? "https" : "http", v6 ? "[" : "",
+                                   options_.host, v6 ? "]" : "", port_);
+      log_.info(
+          "server.listening",
+          {{"url", PublicText{url}}, {"auth", !options_.no_auth}, {"shards", runtime_.size()}});
+    }
+    if (!options_.unix_path.empty()) {
+      log_.info("server.listening",
+                {{"url", PublicText{"unix:" + options_.unix_path}}, {"auth", !options_.no_auth}});
+    }
+  }
+
+  Task<> refresh_keys() {
+    while (co_await async::sleep_for(kKeyRefresh)) {
+      if (const auto refreshed = keys_->refresh(); !refreshed) {
+        log_.warning("keys.refresh_failed", {{"code", refreshed.error().code()}});
+      }
+    }
+  }
+
+  // Drains one shard, on that shard.
+  static Task<std::size_t> stop_front(ShardFront& front, Deadline deadline) {
+    std::size_t cancelled = 0;
+    for (auto& server : front.servers) cancelled += co_await server->drain(deadline);
+    co_await front.tasks.join(Deadline::after(Seconds{5}));
+    co_return cancelled;
+  }
+
+  // All shards drain at the same time: the others in the background, shard 0 here.
+  Task<> stop(Deadline deadline) {
+    async::TaskGroup others{runtime_.shard(0).io.get_executor()};
+    std::size_t cancelled = 0;
+    for (auto& front : fronts_) {
+      const auto drain = [&cancelled, &front, deadline]() -> Task<> {
+        auto& io = front->shard.io;
+        cancelled += co_await asio::co_spawn(io, stop_front(*front, deadline), asio::use_awaitable);
+      };
+      others.spawn(drain());
+    }
+    co_await others.join(Deadline::never());  // each drain is bounded by `deadline`
+    if (cancelled > 0) log_.warning("server.drain_cut", {{"requests", cancelled}});
+  }
+
+  const Environment& environment_;
+  const ServeOptions& options_;
+  SystemClock clock_;
+  FdLogger log_;
+  async::Runtime runtime_;
+  gateway::Metrics metrics_{runtime_.size()};
+  std::shared_ptr<http::Server::Shared> shared_ = std::make_shared<http::Server::Shared>();
+  std::shared_ptr<async::TlsServerContext> tls_;
+  std::unique_ptr<gateway::KeyStore> keys_;
+  std::unique_ptr<registry::Registry> registry_;
+  std::unique_ptr<gateway::ModelPool> pool_;
+  std::vector<std::string> preload_;
+  std::vector<std::unique_ptr<ShardFront>> fronts_;
+  std::uint16_t port_ = 0;
+};
+
+}  // namespace
+
+bool is_loopback_host(std::string_view host) {
+  if (host == "localhost") return true;
+  boost::system::error_code ec;
+  const auto address = asio::ip::make_address(std::string{host}, ec);
+  return !ec && address.is_loopback();
+}
+
+Result<void> check_exposure(const ServeOptions& options) {
+  if (options.tls_certificate.empty() != options.tls_key.empty()) {
+    return fail(Error{Code::invalid_argument, "TLS needs both a certificate and a key"}.fix(
+        "Give --tls-cert and --tls-key"));
+  }
+  if (!options.tcp || is_loopback_host(options.host)) return {};
+  if (options.tls_certificate.empty() && !options.insecure_plain_http) {
+    return fail(Error{Code::forbidden, "refusing to serve plain HTTP beyond this machine"}
+                    .about(PublicText{options.host})
+                    .fix("Give --tls-cert and --tls-key, or say --insecure-plain-http if another "
+                         "program adds TLS"));
+  }
+  return {};
+}
+
+int run_server(const Environment& environment, const ServeOptions& options) {
+  ServerProcess process{environment, options};
+  return process.run();
+}
+
+}  // namespace tacit::cli
