@@ -197,7 +197,7 @@ class FileRegistry final : public Registry {
   Async<void> fetch_from(const Source& source, const CatalogueEntry& entry,
                          const store::Digest& digest, ProgressReporter& reporter,
                          Deadline deadline) {
-    TACIT_CO_TRY(auto writer, co_await writer_for(digest, entry.size_bytes, deadline));
+    TACIT_CO_TRY(auto writer, co_await writer_for(digest, entry.size_bytes, reporter, deadline));
     if (writer == nullptr) co_return Result<void>{};  // another process has finished it
     TACIT_CO_TRY(auto* client, client_for_pull());
     TACIT_CO_TRY(auto index,
@@ -225,9 +225,10 @@ class FileRegistry final : public Registry {
   }
 
   // A writer for the blob; null when it has appeared meanwhile. Waits while another process writes
-  // it.
+  // it, and reports how far that one is.
   Async<std::unique_ptr<store::BlobWriter>> writer_for(const store::Digest& digest,
                                                        std::uint64_t size_bytes,
+                                                       ProgressReporter& reporter,
                                                        Deadline deadline) {
     while (true) {
       auto writer = blobs_->resume(digest, size_bytes);
@@ -239,6 +240,8 @@ class FileRegistry final : public Registry {
           deadline.passed(std::chrono::steady_clock::now())) {
         co_return writer;
       }
+      reporter.phase(Progress::Phase::downloading,
+                     std::min(blobs_->partial_bytes(digest), size_bytes));
       TACIT_CO_CHECK(co_await async::sleep_until(deadline.at_most(kOtherProcessPoll).when()));
     }
   }

@@ -162,6 +162,12 @@ class FileBlobStore final : public BlobStore {
     return writer;
   }
 
+  std::uint64_t partial_bytes(const Digest& digest) const override {
+    struct stat info{};
+    const auto partial = partial_ / digest.hex();
+    return ::stat(partial.c_str(), &info) == 0 ? static_cast<std::uint64_t>(info.st_size) : 0;
+  }
+
   Result<void> remove(const Digest& digest) override {
     if (::unlink(path(digest).c_str()) != 0) {
       return fail(os_error(errno, "cannot remove the blob", path(digest)));

@@ -68,6 +68,8 @@ class BlobStore {
   // (checked up front against free space), io.
   virtual Result<std::unique_ptr<BlobWriter>> resume(const Digest& digest,
                                                      std::uint64_t size_bytes) = 0;
+  // How much of a blob under way is on disk, by whichever process; 0 when none is.
+  virtual std::uint64_t partial_bytes(const Digest& digest) const = 0;
   // Errors: not_found, permission, io.
   virtual Result<void> remove(const Digest& digest) = 0;
   virtual Result<std::vector<Digest>> list() const = 0;

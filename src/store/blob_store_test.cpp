@@ -62,12 +62,14 @@ TEST(BlobStore, KeepsWhatWasCommitted) {
   auto writer = store->resume(digest, bytes.size()).value();
   ASSERT_TRUE(writer->append(BytesView{bytes}.first(60'000)));
   EXPECT_EQ(writer->offset(), 60'000u);
+  EXPECT_EQ(store->partial_bytes(digest), 60'000u);
   EXPECT_FALSE(store->contains(digest));
   ASSERT_TRUE(writer->append(BytesView{bytes}.subspan(60'000)));
   EXPECT_FALSE(store->contains(digest));
   ASSERT_TRUE(writer->commit());
 
   EXPECT_TRUE(store->contains(digest));
+  EXPECT_EQ(store->partial_bytes(digest), 0u);
   EXPECT_EQ(read_file(store->path(digest), 1'000'000).value(), bytes);
   EXPECT_EQ(store->list().value(), std::vector{digest});
   EXPECT_FALSE(std::filesystem::exists(partial_of(folder, digest)));
