@@ -167,6 +167,40 @@ def catalogue_seeds() -> None:
         "weights": "sha256:" + "a" * 64, "pulled_unix_s": 1800000000}).encode())
     put("catalogue", "pip.conf", b"[global]\nindex-url =\n  https://h/s\n; x\n[install]\ncert: /a.pem\n")
 
+# --- HTTP -----------------------------------------------------------------------------------------
+
+def http_seeds() -> None:
+    def request(line: str, *fields: str) -> bytes:
+        return "".join(part + "\r\n" for part in (line, "Host: a", *fields, "")).encode("latin-1")
+
+    put("http_request", "get", request("GET /v1/models?x=%20 HTTP/1.1", "Accept: */*", "Connection: keep-alive, x"))
+    put("http_request", "length", request("POST /v1/chat/completions HTTP/1.1", "Content-Length: 12"))
+    put("http_request", "chunked", request("POST / HTTP/1.1", "Transfer-Encoding: chunked", "Expect: 100-continue"))
+    put("http_request", "both_framings", request("POST / HTTP/1.1", "Content-Length: 4", "Transfer-Encoding: chunked"))
+    put("http_request", "two_lengths", request("POST / HTTP/1.1", "Content-Length: 4", "Content-Length: 4"))
+    put("http_request", "absolute", request("GET http://a/x HTTP/1.1"))
+    put("http_request", "old", b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
+    put("http_request", "folded", request("GET / HTTP/1.1", "A: b", " c"))
+    put("http_request", "bare_lf", b"GET / HTTP/1.1\nHost: a\n\n")
+    put("http_request", "empty_line_first", b"\r\n" + request("OPTIONS * HTTP/1.1", "A: \xe4"))
+    put("http_request", "no_target", request("GET  HTTP/1.1"))
+    put("http_request", "preface", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+
+    put("http_response", "length", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok")
+    put("http_response", "chunked", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+    put("http_response", "until_close", b"HTTP/1.0 404 Not Found\r\nA: b\r\n\r\n")
+    put("http_response", "no_reason", b"HTTP/1.1 304 \r\nETag: \"x\"\r\n\r\n")
+    put("http_response", "interim", b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    put("http_chunked", "plain", b"4\r\nWiki\r\n5\r\npedia\r\n0\r\n\r\n")
+    put("http_chunked", "extension_trailer", b"00A;name=\"v\"\r\n0123456789\r\n0;x\r\nA: b\r\nC: d\r\n\r\n")
+    put("http_chunked", "overflow", b"10000000000000004\r\nWiki\r\n0\r\n\r\n")
+    put("http_chunked", "huge", b"ffffffffffffffff\r\nWiki")
+    put("http_chunked", "signed", b"+4\r\nWiki\r\n0\r\n\r\n")
+
+    put("sse", "openai", b'data: {"choices":[]}\n\ndata: [DONE]\n\n')
+    put("sse", "line_ends", b"\xef\xbb\xbf: hi\r\nevent: x\rdata: a\r\ndata:b\n\rdata\n\nid: 1\nretry: 2\n\n")
+
 
 if __name__ == "__main__":
     gguf_seeds()
@@ -174,3 +208,4 @@ if __name__ == "__main__":
     zip_seeds()
     index_seeds()
     catalogue_seeds()
+    http_seeds()

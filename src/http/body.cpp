@@ -73,7 +73,7 @@ Result<void> BodyDecoder::take_size_byte(char c) {
   }
   if (size_digits_ == 0) return fail(Code::malformed, "chunk size");
   if (c == ';') {
-    state_ = State::chunk_extension;
+    state_ = State::extension_start;
   } else if (c == '\r') {
     state_ = State::chunk_size_lf;
   } else {
@@ -95,38 +95,98 @@ Result<void> BodyDecoder::start_chunk() {
   return {};
 }
 
+Result<void> BodyDecoder::expect(char c, char wanted, State then) {
+  if (c != wanted) return fail(Code::malformed, "line end in a chunked body");
+  state_ = then;
+  return {};
+}
+
+Result<void> BodyDecoder::count_overhead(char c) {
+  if (++overhead_bytes_ > kOverheadBytesMax) {
+    return fail(
+        Error{Code::too_large, "chunk extensions and trailers"}.with("limit", kOverheadBytesMax));
+  }
+  if (!is_text_byte(c)) return fail(Code::malformed, "control character in a chunked body");
+  return {};
+}
+
+// What may follow a complete extension.
+Result<void> BodyDecoder::end_extension(char c) {
+  if (c == ';') {
+    state_ = State::extension_start;
+    return count_overhead(c);
+  }
+  return expect(c, '\r', State::chunk_size_lf);
+}
+
+// chunk-ext of RFC 9112, section 7.1.1, without its optional bad whitespace.
+Result<void> BodyDecoder::take_extension_byte(char c) {
+  const bool token = is_token({&c, 1});
+  switch (state_) {
+    case State::extension_start:
+    case State::extension_value_start:
+      if (token) {
+        state_ = state_ == State::extension_start ? State::extension_name : State::extension_value;
+      } else if (c == '"' && state_ == State::extension_value_start) {
+        state_ = State::extension_quoted;
+      } else {
+        return fail(Code::malformed, "chunk extension");
+      }
+      return count_overhead(c);
+    case State::extension_name:
+      if (c == '=') state_ = State::extension_value_start;
+      if (c == '=' || token) return count_overhead(c);
+      return end_extension(c);
+    case State::extension_value: return token ? count_overhead(c) : end_extension(c);
+    case State::extension_quoted:
+      if (c == '"') state_ = State::extension_quoted_end;
+      if (c == '\\') state_ = State::extension_escape;
+      return count_overhead(c);
+    case State::extension_escape: state_ = State::extension_quoted; return count_overhead(c);
+    default: return end_extension(c);  // extension_quoted_end
+  }
+}
+
+Result<void> BodyDecoder::take_trailer_byte(char c) {
+  switch (state_) {
+    case State::trailer_start:
+      if (c == '\r') return expect(c, '\r', State::last_lf);
+      [[fallthrough]];
+    case State::trailer_name:
+      if (c == ':' && state_ == State::trailer_name) {
+        state_ = State::trailer_value;
+      } else if (is_token({&c, 1})) {
+        state_ = State::trailer_name;
+      } else {
+        return fail(Code::malformed, "trailer name");
+      }
+      return count_overhead(c);
+    default:  // trailer_value
+      if (c == '\r') return expect(c, '\r', State::trailer_lf);
+      return count_overhead(c);
+  }
+}
+
 Result<void> BodyDecoder::take_framing_byte(char c) {
-  const auto expect = [&](char wanted, State then) -> Result<void> {
-    if (c != wanted) return fail(Code::malformed, "line end in a chunked body");
-    state_ = then;
-    return {};
-  };
-  const auto count_overhead = [&]() -> Result<void> {
-    if (++overhead_bytes_ > kOverheadBytesMax) {
-      return fail(
-          Error{Code::too_large, "chunk extensions and trailers"}.with("limit", kOverheadBytesMax));
-    }
-    if (!is_text_byte(c)) return fail(Code::malformed, "control character in a chunked body");
-    return {};
-  };
   switch (state_) {
     case State::chunk_size: return take_size_byte(c);
-    case State::chunk_extension:
-      if (c == '\r') return expect('\r', State::chunk_size_lf);
-      return count_overhead();
-    case State::chunk_size_lf: TACIT_CHECK(expect('\n', State::chunk_size)); return start_chunk();
-    case State::chunk_data_cr: return expect('\r', State::chunk_data_lf);
-    case State::chunk_data_lf: return expect('\n', State::chunk_size);
+    case State::extension_start:
+    case State::extension_name:
+    case State::extension_value_start:
+    case State::extension_value:
+    case State::extension_quoted:
+    case State::extension_escape:
+    case State::extension_quoted_end: return take_extension_byte(c);
+    case State::chunk_size_lf:
+      TACIT_CHECK(expect(c, '\n', State::chunk_size));
+      return start_chunk();
+    case State::chunk_data_cr: return expect(c, '\r', State::chunk_data_lf);
+    case State::chunk_data_lf: return expect(c, '\n', State::chunk_size);
     case State::trailer_start:
-      if (c == '\r') return expect('\r', State::last_lf);
-      if (c == ' ' || c == '\t') return fail(Code::malformed, "folded trailer line");
-      state_ = State::trailer_line;
-      return count_overhead();
-    case State::trailer_line:
-      if (c == '\r') return expect('\r', State::trailer_lf);
-      return count_overhead();
-    case State::trailer_lf: return expect('\n', State::trailer_start);
-    case State::last_lf: return expect('\n', State::done);
+    case State::trailer_name:
+    case State::trailer_value: return take_trailer_byte(c);
+    case State::trailer_lf: return expect(c, '\n', State::trailer_start);
+    case State::last_lf: return expect(c, '\n', State::done);
     case State::done:
     case State::raw:
     case State::until_close:

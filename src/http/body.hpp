@@ -41,18 +41,31 @@ class BodyDecoder {
     raw,  // remaining_ bytes of a length body
     until_close,
     chunk_size,       // hex digits
-    chunk_extension,  // up to CR
+    extension_start,  // after a semicolon: name, or name=value with a token or a quoted string
+    extension_name,
+    extension_value_start,
+    extension_value,
+    extension_quoted,
+    extension_escape,
+    extension_quoted_end,
     chunk_size_lf,
     chunk_data,  // remaining_ bytes
     chunk_data_cr,
     chunk_data_lf,
     trailer_start,  // first byte of a trailer line or of the last line
-    trailer_line,
+    trailer_name,
+    trailer_value,
     trailer_lf,
     last_lf,
   };
   Result<void> take_framing_byte(char c);
   Result<void> take_size_byte(char c);
+  Result<void> take_extension_byte(char c);
+  Result<void> take_trailer_byte(char c);
+  Result<void> end_extension(char c);
+  Result<void> count_overhead(char c);
+  // Refuses any other byte than `wanted`.
+  Result<void> expect(char c, char wanted, State then);
   Result<void> start_chunk();
 
   State state_ = State::done;

@@ -81,7 +81,17 @@ bool list_holds(const Headers& headers, std::string_view name, std::string_view 
   return false;
 }
 
-bool wants_keep_alive(const Headers& headers, int minor_version) {
+// Errors: a Connection field that is no list of tokens.
+Result<bool> wants_keep_alive(const Headers& headers, int minor_version) {
+  for (const auto& [field, value] : headers) {
+    if (!iequals_ascii(field, "connection")) continue;
+    for (std::string_view rest = value; !rest.empty();) {
+      const auto comma = rest.find(',');
+      const auto option = trim_ascii(rest.substr(0, comma));
+      if (!option.empty() && !is_token(option)) return fail(Code::malformed, "Connection");
+      rest.remove_prefix(comma == std::string_view::npos ? rest.size() : comma + 1);
+    }
+  }
   if (list_holds(headers, "connection", "close")) return false;
   return minor_version >= 1 || list_holds(headers, "connection", "keep-alive");
 }
@@ -157,7 +167,7 @@ bool is_target_text(std::string_view target) {
 
 // Brings the target into origin form. `authority` is set for an absolute target.
 Parsed<void> parse_target(std::string_view text, RequestHead& head, std::string_view& authority) {
-  if (!is_target_text(text)) return refuse("request target");
+  if (text.empty() || !is_target_text(text)) return refuse("request target");
   if (head.method == "CONNECT")
     return refuse(501, Error{Code::unsupported, "CONNECT is not offered"});
   if (text == "*") {
@@ -274,7 +284,9 @@ Parsed<ParsedRequest> parse_request_head(std::string_view head, std::uint64_t bo
                            .with("bytes", static_cast<std::int64_t>(out.framing.length))
                            .with("limit", static_cast<std::int64_t>(body_bytes_max)));
   }
-  out.keep_alive = wants_keep_alive(out.head.headers, out.minor_version);
+  const auto keep_alive = wants_keep_alive(out.head.headers, out.minor_version);
+  if (!keep_alive) return refuse(400, keep_alive.error());
+  out.keep_alive = *keep_alive;
   if (const auto expect = out.head.headers.find("expect"); expect && out.minor_version >= 1) {
     if (out.head.headers.count("expect") > 1 || !iequals_ascii(*expect, "100-continue")) {
       return refuse(417, Error{Code::unsupported, "Expect other than 100-continue"});
@@ -298,7 +310,7 @@ Result<ParsedResponse> parse_response_head(std::string_view head, std::string_vi
   out.head.status = static_cast<int>(*status);
   TACIT_TRY(out.head.headers, parse_fields(head));
   TACIT_TRY(const auto framing, parse_framing(out.head.headers, minor_version));
-  out.keep_alive = wants_keep_alive(out.head.headers, minor_version);
+  TACIT_TRY(out.keep_alive, wants_keep_alive(out.head.headers, minor_version));
   const bool bodiless = method == "HEAD" || *status < 200 || *status == 204 || *status == 304;
   if (bodiless) {
     out.framing = {};

@@ -92,6 +92,7 @@ const std::vector<Case>& cases() {
       {"NUL in a name", get("A\0b: c\r\n"s), 400},
       {"DEL", get("A: \x7f\r\n"), 400},
       {"two empty lines before", "\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", 400},
+      {"no list of options", get("Connection: clo\xc3\xa4\r\n"), 400},
       {"no colon", get("Abc\r\n"), 400},
       {"empty name", get(": b\r\n"), 400},
       {"name with a slash", get("A/b: c\r\n"), 400},
@@ -110,6 +111,7 @@ const std::vector<Case>& cases() {
       // Request line
       {"two spaces", "GET  / HTTP/1.1\r\nHost: a\r\n\r\n", 400},
       {"space in the target", "GET /a b HTTP/1.1\r\nHost: a\r\n\r\n", 400},
+      {"no target", "GET  HTTP/1.1\r\nHost: a\r\n\r\n", 400},
       {"tabs", "GET\t/\tHTTP/1.1\r\nHost: a\r\n\r\n", 400},
       {"space at the end", "GET / HTTP/1.1 \r\nHost: a\r\n\r\n", 400},
       {"no version", "GET /\r\nHost: a\r\n\r\n", 400},
@@ -273,7 +275,8 @@ TEST(ChunkedBody, RefusesWhatIsNotExact) {
         "4 \r\nWiki\r\n0\r\n\r\n", "0x4\r\nWiki\r\n0\r\n\r\n", "4\nWiki\r\n0\r\n\r\n",
         "4\rWiki\r\n0\r\n\r\n", "4\r\nWikiX\r\n0\r\n\r\n", "4\r\nWiki\n0\r\n\r\n", "\r\n0\r\n\r\n",
         ";x\r\n0\r\n\r\n", "g\r\n0\r\n\r\n", "4;a\nb\r\nWiki\r\n0\r\n\r\n", "0\r\n\n",
-        "0\r\n x: y\r\n\r\n", "0\r\nA: \x01\r\n\r\n",
+        "0\r\n x: y\r\n\r\n", "0\r\nA: \x01\r\n\r\n", "0\r\nno colon\r\n\r\n", "0\r\nA : b\r\n\r\n",
+        "0;\r\n\r\n", "0;=\r\n\r\n", "0;a=\r\n\r\n", "0;a b\r\n\r\n", "0;a=\"b\r\n\r\n",
         // 2^64 + 4, which wraps to 4 in careless arithmetic
         "10000000000000004\r\nWiki\r\n0\r\n\r\n"}) {
     for (const std::size_t step : {1U, 100U}) {
