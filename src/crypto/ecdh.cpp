@@ -14,7 +14,8 @@ namespace tacit::crypto {
 namespace {
 
 constexpr std::size_t kScalarBytes = 32;
-constexpr std::size_t kPointBytes = 65;
+constexpr std::size_t kP256PointBytes = 65;
+constexpr std::size_t kP384PointBytes = 97;
 
 struct EcFree {
   void operator()(BIGNUM* p) const noexcept { BN_clear_free(p); }
@@ -25,11 +26,16 @@ struct EcFree {
 };
 template <class T> using EcPtr = std::unique_ptr<T, EcFree>;
 
-// A key on P-256 from a point, and a private number or null. Null when the point is not on it.
-Pkey p256_key(BytesView point, const BIGNUM* number) {
+// Neither the point at infinity nor the compressed or hybrid forms, which OpenSSL would take.
+bool is_uncompressed(BytesView bytes, std::size_t size) {
+  return bytes.size() == size && bytes[0] == std::byte{4};
+}
+
+// A key from a point, and a private number or null. Null when the point is not on the curve.
+Pkey ec_key(const char* group, BytesView point, const BIGNUM* number) {
   const EcPtr<OSSL_PARAM_BLD> builder{OSSL_PARAM_BLD_new()};
   must(builder != nullptr &&
-           OSSL_PARAM_BLD_push_utf8_string(builder.get(), OSSL_PKEY_PARAM_GROUP_NAME, "P-256", 0) ==
+           OSSL_PARAM_BLD_push_utf8_string(builder.get(), OSSL_PKEY_PARAM_GROUP_NAME, group, 0) ==
                1 &&
            OSSL_PARAM_BLD_push_octet_string(builder.get(), OSSL_PKEY_PARAM_PUB_KEY, point.data(),
                                             point.size()) == 1 &&
@@ -72,9 +78,11 @@ void x25519_public_bytes(EVP_PKEY* key, std::span<std::byte> out) {
 }
 
 Pkey p256_public_key(BytesView bytes) {
-  // Neither the point at infinity nor the compressed or hybrid forms, which OpenSSL would take.
-  if (bytes.size() != kPointBytes || bytes[0] != std::byte{4}) return nullptr;
-  return p256_key(bytes, nullptr);
+  return is_uncompressed(bytes, kP256PointBytes) ? ec_key("P-256", bytes, nullptr) : nullptr;
+}
+
+Pkey p384_public_key(BytesView bytes) {
+  return is_uncompressed(bytes, kP384PointBytes) ? ec_key("P-384", bytes, nullptr) : nullptr;
 }
 
 Pkey p256_private_key(BytesView bytes) {
@@ -94,15 +102,15 @@ Pkey p256_private_key(BytesView bytes) {
   must(point != nullptr &&
            EC_POINT_mul(group.get(), point.get(), number.get(), nullptr, nullptr, nullptr) == 1,
        "EC_POINT_mul");
-  std::array<std::byte, kPointBytes> encoded{};
+  std::array<std::byte, kP256PointBytes> encoded{};
   must(EC_POINT_point2oct(group.get(), point.get(), POINT_CONVERSION_UNCOMPRESSED,
                           ossl_data(std::span<std::byte>{encoded}), encoded.size(),
                           nullptr) == encoded.size(),
        "EC_POINT_point2oct");
-  return p256_key(encoded, number.get());
+  return ec_key("P-256", encoded, number.get());
 }
 
-void p256_public_bytes(EVP_PKEY* key, std::span<std::byte> out) {
+void ec_public_bytes(EVP_PKEY* key, std::span<std::byte> out) {
   std::size_t size = 0;
   must(EVP_PKEY_get_octet_string_param(key, OSSL_PKEY_PARAM_PUB_KEY, ossl_data(out), out.size(),
                                        &size) == 1 &&

@@ -21,7 +21,7 @@ struct Group {
 };
 
 Group group_of(KemId id) {
-  if (id == KemId::dhkem_p256) return {p256_public_key, p256_private_key, p256_public_bytes};
+  if (id == KemId::dhkem_p256) return {p256_public_key, p256_private_key, ec_public_bytes};
   return {x25519_public_key, x25519_private_key, x25519_public_bytes};
 }
 
