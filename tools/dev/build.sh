@@ -38,16 +38,30 @@ nothing_to_build() { # FOLDER TARGET...
 
 has_target() { ninja -C "$1" -t query "$2" >/dev/null 2>&1; } # FOLDER TARGET
 
-# TARGETS: names with commas between; "a|b" is a where there is such a target, else b.
+# The targets of a build folder whose names match a pattern, one a line.
+targets_like() { # FOLDER PATTERN
+  local target rest
+  ninja -C "$1" -t targets all | while IFS=: read -r target rest; do
+    # shellcheck disable=SC2053 # a pattern is meant
+    if [[ "$target" == $2 && "$rest" == " phony" ]]; then echo "$target"; fi
+  done
+}
+
+# TARGETS: names with commas between; a name may be a pattern, such as fuzz_*.
 build_work() { # FOLDER PRESET TARGETS [CMAKE ARGUMENT...]
-  local folder=$1 preset=$2 names=$3
-  local -a targets
+  local folder=$1 preset=$2 name
+  local -a names targets=()
+  IFS=, read -ra names <<<"$3"
   shift 3
   ensure_configured "$folder" "$preset" "$@"
-  if [[ "$names" == *"|"* ]]; then
-    if has_target "$folder" "${names%|*}"; then names=${names%|*}; else names=${names#*|}; fi
-  fi
-  IFS=, read -ra targets <<<"$names"
+  for name in "${names[@]}"; do
+    if [[ "$name" == *"*"* ]]; then
+      mapfile -t -O "${#targets[@]}" targets < <(targets_like "$folder" "$name")
+    else
+      targets+=("$name")
+    fi
+  done
+  ((${#targets[@]} > 0)) || return 0
   nothing_to_build "$folder" "${targets[@]}" && return
   if [[ -n "$UI_LIVE" ]]; then
     (cd "$folder" && NINJA_STATUS="      [%f/%t %es] " ninja -j"$(job_count)" "${targets[@]}" >&2) ||

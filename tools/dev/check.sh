@@ -120,15 +120,16 @@ verb_vectors() {
 # Programs bench_* first, then scripts bench/*.sh and bench/*.py, each optionally by name.
 verb_bench() {
   local wanted=${1:-} program name count=0
+  wanted=${wanted#bench_}
   [[ $# -gt 0 ]] && shift
-  build_preset release 'benchmarks|all'
+  build_preset release "bench_${wanted}*,tacit"
   export TACIT_BIN="$TACIT_ROOT/build/release/bin/tacit"
   for program in build/release/bin/bench_* bench/*.sh bench/*.py; do
     [[ -x "$program" && -f "$program" ]] || continue
     name=${program##*/}
     name=${name#bench_}
     name=${name%.*}
-    [[ -z "$wanted" || "$wanted" == "$name" || "$wanted" == "bench_$name" ]] || continue
+    [[ -z "$wanted" || "$wanted" == "$name" ]] || continue
     count=$((count + 1))
     say "${UI_BOLD}== $name${UI_OFF}"
     "$program" "$@"
@@ -198,7 +199,11 @@ verb_fuzz() {
     esac
     shift
   done
-  build_preset fuzz 'fuzzers|all'
+  if ((${#wanted[@]})); then
+    build_preset fuzz "$(printf 'fuzz_%s*,' "${wanted[@]}")"
+  else
+    build_preset fuzz 'fuzz_*'
+  fi
   for program in build/fuzz/bin/fuzz_*; do
     [[ -x "$program" ]] || continue
     name=${program##*/fuzz_}
