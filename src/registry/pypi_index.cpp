@@ -189,9 +189,9 @@ Result<std::vector<IndexFile>> parse_html_page(std::string_view body) {
   std::optional<IndexFile> open;  // the link whose end is not reached yet
   while (const auto tag = cursor.next()) {
     if (open && (tag->name == "a" || tag->name == "/a")) {
-      open->filename = decode_entities(trim(cursor.text_before()));
-      if (!open->filename.empty() && !open->url.empty()) files.push_back(*std::move(open));
-      open.reset();
+      auto file = *std::exchange(open, std::nullopt);
+      file.filename = decode_entities(trim(cursor.text_before()));
+      if (!file.filename.empty() && !file.url.empty()) files.push_back(std::move(file));
       if (files.size() > kIndexFilesMax) return too_many_files();
     }
     if (tag->name == "a" && tag->href) {
