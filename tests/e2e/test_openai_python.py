@@ -218,7 +218,7 @@ def test_wrong_key_as_the_client_sees_it(server: Server) -> None:
         server.client(api_key="tk-wrong").chat.completions.create(model=MODEL, messages=COLOURS, stream=True)
 
 
-@pytest.mark.parametrize("header", [None, "", "Bearer", "Bearer ", "Basic abc", "bearer", "tk-x"])
+@pytest.mark.parametrize("header", [None, "", "Bearer", "Basic abc", "bearer", "tk-x"])
 def test_missing_key(server: Server, header: str | None) -> None:
     with server.http(headers={}) as http:
         answer = http.get("/v1/models", headers={} if header is None else {"Authorization": header})
