@@ -215,16 +215,18 @@ class ServerProcess {
     co_return cancelled;
   }
 
+  // A function and not a lambda: a coroutine that captures must not outlive its lambda object.
+  static Task<> drain_front(ShardFront& front, Deadline deadline, std::size_t& cancelled) {
+    cancelled +=
+        co_await asio::co_spawn(front.shard.io, stop_front(front, deadline), asio::use_awaitable);
+  }
+
   // All shards drain at the same time: the others in the background, shard 0 here.
   Task<> stop(Deadline deadline) {
     async::TaskGroup others{runtime_.shard(0).io.get_executor()};
     std::size_t cancelled = 0;
     for (auto& front : fronts_) {
-      const auto drain = [&cancelled, &front, deadline]() -> Task<> {
-        auto& io = front->shard.io;
-        cancelled += co_await asio::co_spawn(io, stop_front(*front, deadline), asio::use_awaitable);
-      };
-      others.spawn(drain());
+      others.spawn(drain_front(*front, deadline, cancelled));
     }
     co_await others.join(Deadline::never());  // each drain is bounded by `deadline`
     if (cancelled > 0) log_.warning("server.drain_cut", {{"requests", cancelled}});
