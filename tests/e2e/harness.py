@@ -28,6 +28,8 @@ MODEL_BYTES = 98_362_432
 BIN = os.environ.get("TACIT_BIN", "")
 SANITIZED = os.environ.get("TACIT_E2E_SANITIZED", "") not in ("", "0", "OFF")
 SLOW = float(os.environ.get("TACIT_E2E_SLOW") or (6 if SANITIZED else 2))
+# One thread computes steadily even where every core is taken; two wait for each other all the time.
+THREADS = ("--threads", os.environ.get("TACIT_E2E_THREADS", "1"))
 KEY_PATTERN = re.compile(r"\btk-[A-Za-z0-9_-]{16,}")
 
 
@@ -61,6 +63,8 @@ def tacit(*arguments: str, home: pathlib.Path, seconds: float = 60, stdin: str |
     """Runs one command to its end. Output is bytes decoded with replacement, for foreign text."""
     if isinstance(stdin, str):
         stdin = stdin.encode()
+    if arguments[:1] == ("run",) and len(arguments) > 1:
+        arguments = ("run", *THREADS, *arguments[1:])
     done = subprocess.run([*wrapper, BIN, *arguments], input=b"" if stdin is None else stdin, capture_output=True,
                           timeout=patience(seconds), env={**clean_environment(home), **(env or {})}, cwd=cwd)
     done.stdout = done.stdout.decode(errors="replace")
@@ -251,7 +255,7 @@ def start_server(home: pathlib.Path, *arguments: str, listen: tuple[str, ...] = 
                  wait: bool = True, limits=None) -> Server:
     """Starts `tacit serve` and, unless told otherwise, waits until it listens and has given a key."""
     log_path = pathlib.Path(tempfile.mkstemp(prefix="serve-", suffix=".log", dir=home.parent)[1])
-    command = [BIN, "serve", "--log-format", "json", *listen]
+    command = [BIN, "serve", "--log-format", "json", *THREADS, *listen]
     if model is not None:
         command += ["--model", model]
     with open(log_path, "wb") as log:

@@ -156,7 +156,7 @@ def test_no_color_and_no_terminal(home: pathlib.Path) -> None:
 def test_a_closed_pipe_is_no_crash(home: pathlib.Path) -> None:
     """tacit run ... | head -c 1"""
     reader, writer = os.pipe()
-    process = subprocess.Popen([BIN, "run", MODEL, "Tell me a long story."], stdout=writer, stderr=subprocess.PIPE, env=harness.clean_environment(home))
+    process = subprocess.Popen([BIN, "run", *harness.THREADS, MODEL, "Tell me a long story."], stdout=writer, stderr=subprocess.PIPE, env=harness.clean_environment(home))
     os.close(writer)
     os.read(reader, 1)
     os.close(reader)
@@ -209,7 +209,7 @@ def test_run_a_file(home: pathlib.Path, weights: pathlib.Path, tmp_path: pathlib
 
 
 def test_run_leaves_no_process_behind(home: pathlib.Path) -> None:
-    process = subprocess.Popen([BIN, "run", MODEL, "Tell me a long story."], stdout=subprocess.PIPE, env=harness.clean_environment(home))
+    process = subprocess.Popen([BIN, "run", *harness.THREADS, MODEL, "Tell me a long story."], stdout=subprocess.PIPE, env=harness.clean_environment(home))
     process.stdout.read(1)
     inner = harness.children(process.pid)
     assert inner, "the model lives in a worker of its own"
@@ -358,7 +358,7 @@ def test_things_that_are_no_file(empty_home: pathlib.Path, tmp_path: pathlib.Pat
 
 
 def terminal_run(home: pathlib.Path, *arguments: str) -> Terminal:
-    return Terminal([BIN, "run", MODEL, *arguments], harness.clean_environment(home))
+    return Terminal([BIN, "run", *harness.THREADS, MODEL, *arguments], harness.clean_environment(home))
 
 
 def answered(terminal: Terminal, size: int) -> None:
@@ -425,7 +425,7 @@ def test_ctrl_c_with_a_prompt_as_argument(home: pathlib.Path) -> None:
 
 
 def test_sigint_in_a_script(home: pathlib.Path) -> None:
-    process = subprocess.Popen([BIN, "run", MODEL, "Tell me a very long story about a fox."], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    process = subprocess.Popen([BIN, "run", *harness.THREADS, MODEL, "Tell me a very long story about a fox."], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                env=harness.clean_environment(home))
     process.stdout.read(1)
     process.send_signal(signal.SIGINT)

@@ -310,7 +310,7 @@ def test_run_leaves_no_trace(home: pathlib.Path, workdir: pathlib.Path) -> None:
 
 def test_the_worker_of_run_does_not_carry_the_prompt_in_its_command_line(home: pathlib.Path) -> None:
     canary = new_canary()
-    process = subprocess.Popen([harness.BIN, "run", MODEL], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    process = subprocess.Popen([harness.BIN, "run", *harness.THREADS, MODEL], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                env=harness.clean_environment(home))
     process.stdin.write(f"{canary}: tell a very long story".encode())
     process.stdin.close()
