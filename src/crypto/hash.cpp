@@ -13,6 +13,7 @@ const EVP_MD* md_of(HashId hash) {
     case HashId::sha384: return all.sha384;
     case HashId::sha512: return all.sha512;
     case HashId::sha3_256: return all.sha3_256;
+    case HashId::sha3_512: return all.sha3_512;
     case HashId::sha256: break;
   }
   return all.sha256;

@@ -20,12 +20,13 @@ namespace tacit::crypto {
 // Parts is a message in pieces, hashed as if they stood one after another.
 using Parts = std::initializer_list<BytesView>;
 
-enum class HashId : std::uint8_t { sha256, sha384, sha512, sha3_256 };
+enum class HashId : std::uint8_t { sha256, sha384, sha512, sha3_256, sha3_512 };
 
 constexpr std::size_t digest_bytes(HashId hash) noexcept {
   switch (hash) {
     case HashId::sha384: return 48;
-    case HashId::sha512: return 64;
+    case HashId::sha512:
+    case HashId::sha3_512: return 64;
     case HashId::sha256:
     case HashId::sha3_256: break;
   }

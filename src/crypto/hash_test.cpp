@@ -72,7 +72,8 @@ TEST(Digest, FollowsThePublishedExamples) {
 }
 
 TEST(Digest, PartsAreOneMessage) {
-  for (const auto hash : {HashId::sha256, HashId::sha384, HashId::sha512, HashId::sha3_256}) {
+  for (const auto hash :
+       {HashId::sha256, HashId::sha384, HashId::sha512, HashId::sha3_256, HashId::sha3_512}) {
     Bytes whole(digest_bytes(hash)), parts(digest_bytes(hash));
     digest(hash, {as_bytes("one two")}, whole);
     digest(hash, {as_bytes("one"), {}, as_bytes(" two")}, parts);

@@ -15,7 +15,8 @@ const char* name_of(HashId hash) {
   switch (hash) {
     case HashId::sha384: return "SHA2-384";
     case HashId::sha512: return "SHA2-512";
-    case HashId::sha3_256: return "SHA3-256";
+    case HashId::sha3_256:
+    case HashId::sha3_512: must(false, "Hmac: only with SHA-2"); break;
     case HashId::sha256: break;
   }
   return "SHA2-256";
@@ -27,7 +28,6 @@ void Hmac::Free::operator()(evp_mac_ctx_st* context) const noexcept { EVP_MAC_CT
 
 Hmac::Hmac(HashId hash) : hash_{hash}, context_{EVP_MAC_CTX_new(algorithms().hmac)} {
   must(context_ != nullptr, "EVP_MAC_CTX_new");
-  must(hash != HashId::sha3_256, "Hmac: only with SHA-2");
   // OpenSSL's parameters are not const, though it only reads this one.
   auto* name = const_cast<char*>(name_of(hash));  // NOLINT(cppcoreguidelines-pro-type-const-cast)
   const OSSL_PARAM params[] = {OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, name, 0),

@@ -42,6 +42,7 @@ const Algorithms& algorithms() {
       .sha384 = fetch_md("SHA2-384"),
       .sha512 = fetch_md("SHA2-512"),
       .sha3_256 = fetch_md("SHA3-256"),
+      .sha3_512 = fetch_md("SHA3-512"),
       .shake128 = fetch_md("SHAKE-128"),
       .shake256 = fetch_md("SHAKE-256"),
       .hmac = fetched(EVP_MAC_fetch(nullptr, "HMAC", nullptr)),

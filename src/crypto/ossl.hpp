@@ -27,6 +27,7 @@ struct Algorithms {
   const EVP_MD* sha384;
   const EVP_MD* sha512;
   const EVP_MD* sha3_256;
+  const EVP_MD* sha3_512;
   const EVP_MD* shake128;
   const EVP_MD* shake256;
   EVP_MAC* hmac;

@@ -105,7 +105,7 @@ verb_test() {
 verb_e2e() { verb_test -L e2e "$@"; }
 
 verb_vectors() {
-  local folder=${1:-tests/vectors}
+  local folder=${1:-tests/vectors/data}
   [[ -d "$folder" ]] || fail_because "there is no folder '$folder'" "./dev vectors FOLDER"
   ensure_setup
   with_lock "build-$(printf '%s' "$TACIT_ROOT" | short_hash)-dev" ensure_configured build/dev dev

@@ -61,7 +61,7 @@ TEXT
 ./dev format   clang-format over every C++ file
 TEXT
     vectors) cat <<'TEXT' ;;
-./dev vectors [FOLDER]   check the test vectors in FOLDER (default tests/vectors)
+./dev vectors [FOLDER]   check the test vectors in FOLDER (default tests/vectors/data)
 TEXT
     package) cat <<'TEXT' ;;
 ./dev package   a release build for any machine of this architecture, as build/package/*.tar.gz
