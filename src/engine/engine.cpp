@@ -143,7 +143,7 @@ class EngineWorker final : public Worker, public std::enable_shared_from_this<En
   }
 
  private:
-  void close_links() noexcept {
+  void close_links() {
     for (const auto& weak : links_) {
       if (const auto link = weak.lock()) asio::post(link->executor(), [link] { link->close(); });
     }
