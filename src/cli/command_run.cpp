@@ -181,7 +181,7 @@ class RunCommand {
     engine::WorkerOptions worker;
     worker.program = std::move(program);
     worker.model = {opened->model.name, opened->model.weights.with_prefix(),
-                    opened->model.size_bytes, 0};
+                    opened->model.size_bytes, 0, opened->sampling};
     worker.weights = std::move(opened->weights);
     worker.context_tokens = options_.context;
     worker.sequences_max = 1;

@@ -17,6 +17,7 @@ struct ModelInfo {
   std::string digest;  // "sha256:<hex>" of the weights
   std::uint64_t size_bytes = 0;
   std::uint32_t context_tokens_max = 0;
+  Sampling defaults = {};  // what its publisher recommends; requests that say nothing get it
 };
 
 // Generation is one running request. It belongs to the shard that started it. Destroying it before

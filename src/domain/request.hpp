@@ -29,6 +29,10 @@ struct Sampling {
   std::optional<std::uint32_t> seed;       // unset: random
 };
 
+// with_defaults fills what `wanted` leaves open from `defaults` (what a model's publisher
+// recommends).
+Sampling with_defaults(Sampling wanted, const Sampling& defaults);
+
 // GenerateRequest is one chat turn to be completed.
 struct GenerateRequest {
   GenerateRequest() = default;

@@ -34,6 +34,18 @@ TEST(GenerateRequest, CloneCopiesEveryField) {
   EXPECT_EQ(copy.tenant, "t");
 }
 
+TEST(WithDefaults, FillsOnlyWhatIsOpen) {
+  Sampling wanted;
+  wanted.temperature = 0.0F;
+  Sampling defaults;
+  defaults.temperature = 0.2F;
+  defaults.top_p = 0.9F;
+  const auto filled = with_defaults(wanted, defaults);
+  EXPECT_EQ(filled.temperature, 0.0F);
+  EXPECT_EQ(filled.top_p, 0.9F);
+  EXPECT_FALSE(filled.top_k);
+}
+
 TEST(Event, OnlyFinishedAndFailedAreLast) {
   EXPECT_TRUE(is_last(Finished{}));
   EXPECT_TRUE(is_last(Failed{Error{Code::worker_lost, "engine worker ended"}}));

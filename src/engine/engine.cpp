@@ -66,6 +66,7 @@ class EngineBackend final : public domain::Backend {
   Async<std::unique_ptr<domain::Generation>> generate(domain::GenerateRequest request,
                                                       Deadline) override {
     if (!state_->alive || !link_) co_return fail(Code::worker_lost, "engine worker has ended");
+    request.sampling = domain::with_defaults(request.sampling, model().defaults);
     if (state_->draining) co_return fail(Code::shutting_down, "engine is shutting down");
     if (const auto running = state_->in_flight.load(); running >= in_flight_max_) {
       co_return fail(Error{Code::overloaded, "engine queue is full"}

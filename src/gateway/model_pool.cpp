@@ -164,7 +164,7 @@ Async<WorkerPtr> ModelPool::State::start_worker(std::string name) {
   engine::WorkerOptions worker;
   worker.program = options.program;
   worker.model = {opened->model.name, opened->model.weights.with_prefix(), opened->model.size_bytes,
-                  0};
+                  0, opened->sampling};
   worker.weights = std::move(opened->weights);
   worker.context_tokens = options.context_tokens;
   worker.sequences_max = options.sequences_max;

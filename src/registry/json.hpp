@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -28,6 +29,10 @@ class Fields {
   Result<std::string> text(std::string_view name, std::size_t bytes_max = 256);
   Result<std::uint64_t> number(std::string_view name);
   Result<const boost::json::array*> array(std::string_view name);
+  // A number within [low, high]; nullopt when the member is missing.
+  Result<std::optional<double>> optional_real(std::string_view name, double low, double high);
+  // An object; null when the member is missing.
+  Result<const boost::json::value*> optional_object(std::string_view name);
   bool contains(std::string_view name) const { return object_->contains(name); }
   Result<void> done() const;
 

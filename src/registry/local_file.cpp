@@ -50,7 +50,7 @@ Result<Registry::Opened> open_local_file(const std::filesystem::path& path) {
                        header->file_bytes,
                        *std::move(digest),
                        0};
-  return Registry::Opened{std::move(model), std::move(fd), *std::move(header)};
+  return Registry::Opened{std::move(model), std::move(fd), *std::move(header), {}};
 }
 
 }  // namespace tacit::registry

@@ -132,7 +132,9 @@ class FileRegistry final : public Registry {
     }
     auto header = formats::read_gguf(fd->get());
     if (!header) return fail(std::move(header).error());
-    return Opened{*std::move(model), *std::move(fd), *std::move(header)};
+    const auto* entry = find(resolved);
+    return Opened{*std::move(model), *std::move(fd), *std::move(header),
+                  entry == nullptr ? domain::Sampling{} : entry->sampling};
   }
 
  private:

@@ -13,6 +13,7 @@
 #include "core/log.hpp"
 #include "core/time.hpp"
 #include "core/unique_fd.hpp"
+#include "domain/request.hpp"
 #include "formats/gguf.hpp"
 #include "http/client.hpp"
 #include "store/blob_store.hpp"
@@ -37,6 +38,7 @@ struct CatalogueEntry {
   std::string sha256;  // hex
   std::vector<Source> sources;
   std::vector<std::string> aliases;  // "smollm2"
+  domain::Sampling sampling;         // what its publisher recommends
 };
 
 // InstalledModel is a manifest in the store whose blobs are there.
@@ -104,6 +106,7 @@ class Registry {
     InstalledModel model;
     UniqueFd weights;
     formats::GgufFile header;
+    domain::Sampling sampling = {};  // the catalogue's, when it knows the model
   };
   virtual Result<Opened> open_weights(std::string_view name) = 0;
 };
