@@ -91,10 +91,8 @@ class EngineWorker final : public Worker, public std::enable_shared_from_this<En
   EngineWorker(std::shared_ptr<WorkerState> state, const std::shared_ptr<ControlLink>& control)
       : state_{std::move(state)}, control_{control} {}
 
-  ~EngineWorker() override {
-    close_links();
-    state_->give_up();
-  }
+  // The links find their sockets ended, and end themselves.
+  ~EngineWorker() override { state_->give_up(); }
 
   const domain::ModelInfo& model() const noexcept override { return model_; }
   const SandboxReport& sandbox() const noexcept override { return sandbox_; }

@@ -108,8 +108,8 @@ class LlamaModel final : public Model {
     }
     ggml_threadpool_params pool{};
     ggml_threadpool_params_init(&pool, static_cast<int>(threads_));
-    // Spin for a few milliseconds between batches, which spares a wake-up per token; not for a tenth of a
-    // second, as by default, while the front wants the core.
+    // Spin for a few milliseconds between batches, which spares a wake-up per token; not for a
+    // tenth of a second, as by default, while the front wants the core.
     pool.poll = 1;
     pool_.reset(ggml_threadpool_new(&pool));
     if (!pool_) return fail(Code::unavailable, "model could not be loaded");

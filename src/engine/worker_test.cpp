@@ -13,6 +13,8 @@
 
 #include "async/wait.hpp"
 #include "engine/engine_testing.hpp"
+#include "engine/protocol.hpp"
+#include "engine/worker_options.hpp"
 
 namespace tacit::engine {
 namespace {
@@ -110,14 +112,18 @@ TEST_F(WorkerTest, APromptTooLongIsRefusedWithBothNumbers) {
 }
 
 TEST_F(WorkerTest, TheContextsEndIsLength) {
-  const auto worker = start();
+  auto settings = options(model_path("stories260K.gguf"));
+  settings.context_tokens = 200;
+  const auto worker = start(std::move(settings));
   ASSERT_TRUE(worker);
+  EXPECT_EQ((*worker)->model().context_tokens_max, 200u);
   auto wish = request("Once upon a time", 1);
   wish.max_tokens.reset();
-  const auto answer = run(read_all(worker->backend(0), std::move(wish)));
+  const auto answer = run(read_all((*worker)->backend(0), std::move(wish)));
   ASSERT_TRUE(answer.finished);
   const auto used = answer.finished->usage.prompt_tokens + answer.finished->usage.completion_tokens;
-  EXPECT_LE(used, worker->model().context_tokens_max + 1);
+  EXPECT_LE(used, 201u);
+  if (answer.finished->reason == domain::FinishReason::length) EXPECT_EQ(used, 201u);
 }
 
 TEST_F(WorkerTest, KillingItEndsRunningAnswersWithAClearError) {
@@ -288,31 +294,161 @@ TEST_F(WorkerTest, AProgramThatIsNotThereIsAClearError) {
   EXPECT_EQ(worker.error().code(), Code::not_found);
 }
 
-TEST_F(WorkerTest, TheSandboxStandsAroundALoadedModel) {
-  const auto weights = open_file(model_path("stories260K.gguf"));
-  int control[2];
-  int data[2];
-  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM, 0, control), 0);
-  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM, 0, data), 0);
-  const auto program = worker_program();
-  const auto child = ::fork();
-  if (child == 0) {
-    for (const auto& [fd, place] :
-         {std::pair{weights.get(), 103}, {control[1], 104}, {data[1], 105}})
-      ::dup2(fd, place);
-    for (const int place : {3, 4, 5}) ::dup2(place + 100, place);
+// A worker process with sockets in the test's own hand.
+class RawWorker {
+ public:
+  RawWorker(std::size_t num_data, std::vector<const char*> extra) {
+    const auto weights = open_file(model_path("stories260K.gguf"));
+    const auto program = worker_program();
+    const auto shards = std::to_string(num_data);
+    std::vector<const char*> arguments{program.c_str(), "worker",    "--shards",
+                                       shards.c_str(),  "--threads", "1"};
+    arguments.insert(arguments.end(), extra.begin(), extra.end());
+    arguments.push_back(nullptr);
+    std::vector<UniqueFd> theirs;
+    for (std::size_t i = 0; i < num_data + 1; ++i) {
+      int ends[2];
+      EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+      sockets_.emplace_back(ends[0]);
+      theirs.emplace_back(ends[1]);
+    }
+    child_ = ::fork();
+    if (child_ != 0) return;
+    constexpr int kAside = 100;  // first out of the way, then to their places
+    ::dup2(weights.get(), kAside + kWeightsDescriptor);
+    int place = kControlDescriptor;
+    for (const auto& fd : theirs) ::dup2(fd.get(), kAside + place++);
+    for (int i = kWeightsDescriptor; i < place; ++i) ::dup2(kAside + i, i);
     const char* const environment[] = {"ASAN_OPTIONS=detect_leaks=0",
                                        nullptr};  // it traces, at exit
-    ::execle(program.c_str(), program.c_str(), "worker", "--shards", "1", "--threads", "1",
-             "--sandbox-selftest", nullptr, environment);
+    ::execve(program.c_str(), const_cast<char* const*>(arguments.data()),
+             const_cast<char* const*>(environment));
     ::_exit(127);
   }
-  int status = 0;
-  ASSERT_EQ(::waitpid(child, &status, 0), child);
-  for (const int fd : {control[0], control[1], data[0], data[1]}) ::close(fd);
-  EXPECT_TRUE(WIFEXITED(status));
-  EXPECT_EQ(WEXITSTATUS(status), 0)
+  ~RawWorker() {
+    if (child_ <= 0) return;
+    ::kill(child_, SIGKILL);
+    ::waitpid(child_, nullptr, 0);
+  }
+  RawWorker(const RawWorker&) = delete;
+  RawWorker& operator=(const RawWorker&) = delete;
+
+  UniqueFd& control() { return sockets_[0]; }
+  UniqueFd& data(std::size_t i) { return sockets_[1 + i]; }
+  // The exit status, or minus the signal.
+  int wait() {
+    int status = 0;
+    EXPECT_EQ(::waitpid(child_, &status, 0), child_);
+    child_ = 0;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+  }
+  static void say(const UniqueFd& socket, BytesView bytes) {
+    while (!bytes.empty()) {
+      const auto n = ::send(socket.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
+      if (n <= 0) return;
+      bytes = bytes.subspan(static_cast<std::size_t>(n));
+    }
+  }
+  // The next frame, blocking; nullopt at the end of the socket.
+  static std::optional<Bytes> hear(const UniqueFd& socket) {
+    std::byte raw[4];
+    if (::recv(socket.get(), raw, 4, MSG_WAITALL) != 4) return std::nullopt;
+    const auto size = *ByteReader{raw}.u32();
+    Bytes frame(size);
+    if (::recv(socket.get(), frame.data(), size, MSG_WAITALL) != static_cast<ssize_t>(size))
+      return std::nullopt;
+    return frame;
+  }
+  // Reads a generation to its last event.
+  static std::optional<domain::Event> hear_last(const UniqueFd& socket) {
+    while (auto frame = hear(socket)) {
+      auto update = decode_update(*frame);
+      if (!update) return std::nullopt;
+      if (domain::is_last(update->event)) return std::move(update->event);
+    }
+    return std::nullopt;
+  }
+
+ private:
+  pid_t child_ = 0;
+  std::vector<UniqueFd> sockets_;
+};
+
+class RawWorkerTest : public WorkerTest {
+ protected:
+  static SecretBytes generate(RequestId id, std::uint32_t max_tokens,
+                              std::uint32_t credit = 60'000) {
+    return encode_command(Generate{id, credit, request("Once upon a time", max_tokens)});
+  }
+};
+
+TEST_F(RawWorkerTest, TheSandboxStandsAroundALoadedModel) {
+  RawWorker worker{1, {"--sandbox-selftest"}};
+  EXPECT_EQ(worker.wait(), 0)
       << "number of escapes (see the output above), or 64 and up: not started";
+}
+
+TEST_F(RawWorkerTest, AHostileFrontLosesItsOwnSocketOnly) {
+  RawWorker worker{5, {}};
+  RawWorker::say(worker.data(1), as_bytes("GET / HTTP/1.1\r\n\r\n"));
+  EXPECT_FALSE(RawWorker::hear(worker.data(1)));
+  RawWorker::say(worker.data(2), as_bytes(std::string_view{"\xff\xff\xff\xff", 4}));
+  EXPECT_FALSE(RawWorker::hear(worker.data(2)));
+  RawWorker::say(worker.data(3), encode_update({1, domain::Started{}}).reveal());
+  EXPECT_FALSE(RawWorker::hear(worker.data(3)));
+  RawWorker::say(worker.data(4), generate(1, 3000).reveal());
+  RawWorker::say(worker.data(4), generate(1, 3000).reveal());  // the same id again
+  while (RawWorker::hear(worker.data(4))) {}
+  RawWorker::say(worker.data(0), generate(1, 5).reveal());
+  const auto last = RawWorker::hear_last(worker.data(0));
+  ASSERT_TRUE(last);
+  EXPECT_TRUE(std::holds_alternative<domain::Finished>(*last));
+}
+
+TEST_F(RawWorkerTest, CancelAndCreditOfUnknownRequestsAreLateAndHarmless) {
+  RawWorker worker{1, {}};
+  RawWorker::say(worker.data(0), encode_command(Cancel{9}).reveal());
+  RawWorker::say(worker.data(0), encode_command(Credit{9, 5}).reveal());
+  RawWorker::say(worker.data(0), generate(9, 3000).reveal());
+  RawWorker::say(worker.data(0), encode_command(Cancel{9}).reveal());
+  const auto last = RawWorker::hear_last(worker.data(0));
+  ASSERT_TRUE(last);
+  ASSERT_TRUE(std::holds_alternative<domain::Failed>(*last));
+  EXPECT_EQ(std::get<domain::Failed>(*last).error.code(), Code::cancelled);
+}
+
+TEST_F(RawWorkerTest, CreditIsKeptTo) {
+  RawWorker worker{1, {}};
+  RawWorker::say(worker.data(0), generate(1, 40, /*credit=*/3).reveal());
+  RawWorker::say(worker.data(0), generate(2, 10).reveal());
+  std::uint32_t deltas = 0;
+  bool second_ended = false;
+  while (!second_ended) {
+    const auto frame = RawWorker::hear(worker.data(0));
+    ASSERT_TRUE(frame);
+    const auto update = decode_update(*frame);
+    ASSERT_TRUE(update);
+    if (update->id == 1 && std::holds_alternative<domain::TextDelta>(update->event)) ++deltas;
+    second_ended = update->id == 2 && domain::is_last(update->event);
+  }
+  EXPECT_LE(deltas, 3u);
+  RawWorker::say(worker.data(0), encode_command(Credit{1, 100}).reveal());
+  const auto last = RawWorker::hear_last(worker.data(0));
+  ASSERT_TRUE(last);
+  EXPECT_EQ(std::get<domain::Finished>(*last).usage.completion_tokens, 40u);
+}
+
+TEST_F(RawWorkerTest, TheFrontsEndIsItsEnd) {
+  RawWorker worker{2, {}};
+  RawWorker::say(worker.data(0), generate(1, 3000).reveal());
+  ASSERT_TRUE(RawWorker::hear(worker.data(0)));
+  worker.control().reset();
+  EXPECT_EQ(worker.wait(), 0);
+}
+
+TEST_F(RawWorkerTest, UnknownArgumentsAreRefused) {
+  RawWorker worker{1, {"--no-such-thing", "1"}};
+  EXPECT_EQ(worker.wait(), 64);
 }
 
 }  // namespace
