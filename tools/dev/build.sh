@@ -4,6 +4,9 @@
 readonly PRESETS="dev asan tsan fuzz release"
 readonly STARTER_MODEL=smollm2:135m
 
+# Two checkouts share the cache, but neither locks nor logs of what they build.
+CHECKOUT="$(basename "$TACIT_ROOT")-$(printf '%s' "$TACIT_ROOT" | short_hash)"
+
 check_preset() {
   [[ " $PRESETS " == *" $1 "* ]] || fail_because "there is no preset '$1'" "use one of: $PRESETS"
 }
@@ -25,15 +28,9 @@ ensure_configured() { # FOLDER PRESET [ARGUMENT...]
   [[ -f "$folder/build.ninja" && "$(cat "$stamp" 2>/dev/null)" == "$key" ]] && return
   mkdir -p "$folder"
   need_disk "$folder" 2 "a build"
-  run_logged "configure $2" "configure-$2" configure_work "$@" ||
+  run_logged "configure $2" "$CHECKOUT/configure-$2" configure_work "$@" ||
     fail_because "cmake could not configure preset $2" "read the log named above"
   echo "$key" >"$stamp"
-}
-
-nothing_to_build() { # FOLDER TARGET...
-  local folder=$1
-  shift
-  ninja -C "$folder" -n "$@" 2>/dev/null | grep -q 'no work to do'
 }
 
 has_target() { ninja -C "$1" -t query "$2" >/dev/null 2>&1; } # FOLDER TARGET
@@ -62,22 +59,16 @@ build_work() { # FOLDER PRESET TARGETS [CMAKE ARGUMENT...]
     fi
   done
   ((${#targets[@]} > 0)) || return 0
-  nothing_to_build "$folder" "${targets[@]}" && return
-  if [[ -n "$UI_LIVE" ]]; then
-    (cd "$folder" && NINJA_STATUS="      [%f/%t %es] " ninja -j"$(job_count)" "${targets[@]}" >&2) ||
-      fail_because "the build of preset $preset failed" "the messages above name the file and line"
-  else
-    LOG_TAIL=60 run_logged "build $preset (${targets[*]})" "build-$preset" \
-      ninja -C "$folder" -j"$(job_count)" "${targets[@]}" ||
-      fail_because "the build of preset $preset failed" "the messages above name the file and line"
-  fi
+  LOG_TAIL=60 RUN_SILENT_IF="^ninja: no work to do" run_logged "build $preset (${targets[*]})" "$CHECKOUT/build-$preset" \
+    ninja -C "$folder" -j"$(job_count)" "${targets[@]}" ||
+    fail_because "the build of preset $preset failed" "the messages above name the file and line"
 }
 
 # build_preset PRESET TARGETS  with the set-up done before.
 build_preset() {
   check_preset "$1"
   ensure_setup
-  with_lock "build-$(printf '%s' "$TACIT_ROOT" | short_hash)-$1" build_work "build/$1" "$@"
+  with_lock "build-$CHECKOUT-$1" build_work "build/$1" "$@"
 }
 
 verb_configure() {
@@ -86,7 +77,7 @@ verb_configure() {
   shift || true
   ensure_setup
   rm -f "build/$preset/.dev-configured"
-  with_lock "build-$(printf '%s' "$TACIT_ROOT" | short_hash)-$preset" ensure_configured "build/$preset" "$preset" "$@"
+  with_lock "build-$CHECKOUT-$preset" ensure_configured "build/$preset" "$preset" "$@"
 }
 
 verb_build() {
@@ -127,9 +118,9 @@ verb_package() {
   export TACIT_LLAMA_CPU=portable
   ensure_setup
   local folder=build/package
-  # shellcheck disable=SC2016 # $ORIGIN is for the loader
-  with_lock "build-$(printf '%s' "$TACIT_ROOT" | short_hash)-package" build_work "$folder" release tacit \
-    '-DCMAKE_BUILD_RPATH=$ORIGIN/../lib' -DCMAKE_BUILD_RPATH_USE_ORIGIN=ON
+  # Its libraries lie beside it, and no path of this machine is left in it.
+  with_lock "build-$CHECKOUT-package" build_work "$folder" release tacit \
+    -DCMAKE_SKIP_RPATH=ON "-DCMAKE_EXE_LINKER_FLAGS=-Wl,-rpath,'\$ORIGIN/../lib'"
   if [[ -x packaging/package ]]; then
     exec packaging/package "$folder"
   fi

@@ -108,7 +108,7 @@ verb_vectors() {
   local folder=${1:-tests/vectors/data}
   [[ -d "$folder" ]] || fail_because "there is no folder '$folder'" "./dev vectors FOLDER"
   ensure_setup
-  with_lock "build-$(printf '%s' "$TACIT_ROOT" | short_hash)-dev" ensure_configured build/dev dev
+  with_lock "build-$CHECKOUT-dev" ensure_configured build/dev dev
   has_target build/dev tacit_vectors ||
     fail_because "this version has no program tacit_vectors yet" "./dev test runs the vectors that are there"
   build_preset dev tacit_vectors
@@ -149,7 +149,7 @@ fuzz_one() {
   [[ -f "fuzz/dict/$name.dict" ]] && corpora+=("-dict=fuzz/dict/$name.dict")
   local rc=0
   "build/fuzz/bin/fuzz_$name" "${corpora[@]}" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 \
-    -print_final_stats=1 -artifact_prefix="$folder/artifacts/" >"$LOG_DIR/fuzz-$name.log" 2>&1 || rc=$?
+    -print_final_stats=1 -artifact_prefix="$folder/artifacts/" >"$LOG_DIR/$CHECKOUT/fuzz-$name.log" 2>&1 || rc=$?
   echo "$rc" >"$folder/rc"
 }
 
@@ -168,7 +168,7 @@ fuzz_table() { # NAME...
   local name log rc bad=0 rate coverage state
   printf '%-28s %12s %9s %9s %8s  %s\n' fuzzer runs runs/s coverage corpus result
   for name in "$@"; do
-    log="$LOG_DIR/fuzz-$name.log"
+    log="$LOG_DIR/$CHECKOUT/fuzz-$name.log"
     rc=$(cat "$TACIT_CACHE/fuzz/$name/rc" 2>/dev/null || echo 1)
     state=clean
     if [[ "$rc" != 0 ]]; then
@@ -210,8 +210,8 @@ verb_fuzz() {
     [[ ${#wanted[@]} -eq 0 || " ${wanted[*]} " == *" $name "* ]] && names+=("$name")
   done
   ((${#names[@]} > 0)) || fail_because "there is no fuzzer '${wanted[*]:-*}'" "see fuzz/"
-  mkdir -p "$LOG_DIR"
-  run_logged "${#names[@]} fuzzers, $seconds s each, $(nproc) at a time" fuzz fuzz_all "$seconds" "${names[@]}"
+  mkdir -p "$LOG_DIR/$CHECKOUT"
+  run_logged "${#names[@]} fuzzers, $seconds s each, $(nproc) at a time" "$CHECKOUT/fuzz" fuzz_all "$seconds" "${names[@]}"
   fuzz_table "${names[@]}"
 }
 
@@ -249,7 +249,7 @@ lint_scripts() {
 lint_own_tests() { python3 -m unittest discover tools/lint; }
 
 lint_part() { # NAME TITLE
-  if run_logged "$2" "lint-$1" "lint_$1"; then return; fi
+  if run_logged "$2" "$CHECKOUT/lint-$1" "lint_$1"; then return; fi
   LINT_FAILED="$LINT_FAILED $1"
 }
 
@@ -259,7 +259,7 @@ verb_lint() {
   local -a parts=("$@")
   ((${#parts[@]})) || parts=(scripts own_tests format patterns layers headers tidy)
   ensure_setup
-  with_lock "build-$(printf '%s' "$TACIT_ROOT" | short_hash)-dev" ensure_configured build/dev dev
+  with_lock "build-$CHECKOUT-dev" ensure_configured build/dev dev
   local part LOG_TAIL=60
   steps ${#parts[@]}
   for part in "${parts[@]}"; do

@@ -65,10 +65,11 @@ interrupted() {
 
 # run_logged TITLE LOG COMMAND...  runs COMMAND (a function, too) with its output in a log. A terminal
 # sees its last line live; a pipe hears from it every 30 s. On failure: the end of the log, and where it is.
+# Says nothing where the log matches RUN_SILENT_IF: there was nothing to do.
 run_logged() {
   local title=$1 log="$LOG_DIR/$2.log"
   shift 2
-  mkdir -p "$LOG_DIR"
+  mkdir -p "${log%/*}"
   local begin=$SECONDS spoke=$SECONDS rc=0
   local -a frames=('|' '/' '-' "\\")
   local frame=0
@@ -88,7 +89,7 @@ run_logged() {
       spoke=$SECONDS
       note "… $(elapsed_text $((SECONDS - begin))): $(last_line "$log")"
     fi
-    sleep 0.2
+    sleep 0.1
   done
   wait "$JOB_PID" || rc=$?
   JOB_PID=""
@@ -100,6 +101,7 @@ run_logged() {
     note "whole log: $log"
     return "$rc"
   fi
+  [[ -n "${RUN_SILENT_IF:-}" ]] && grep -q "$RUN_SILENT_IF" "$log" && return
   note "${UI_GREEN}done${UI_OFF} in $(elapsed_text $((SECONDS - begin))): $title"
 }
 
