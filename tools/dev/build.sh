@@ -103,14 +103,16 @@ verb_run() {
   exec build/dev/bin/tacit run "$STARTER_MODEL" "$@"
 }
 
-# A folder that runs elsewhere: the program, the OpenSSL it was built with, the licences.
+# A folder that runs elsewhere: the program, every library it needs but the C library's own, the
+# licences.
 package_stage() { # BUILD STAGE
   mkdir -p "$2/bin" "$2/lib" || return 1
   cp "$1/bin/tacit" "$2/bin/" && cp LICENSE README.md "$2/" || return 1
-  if [[ -n "$OPENSSL_ROOT" && -f "$OPENSSL_ROOT/lib/libssl.so.3" ]]; then
-    cp -L "$OPENSSL_ROOT"/lib/libssl.so.3 "$OPENSSL_ROOT"/lib/libcrypto.so.3 "$2/lib/" || return 1
-  fi
-  cp "$LLAMA_ROOT/LICENSE" "$2/LICENSE.llama.cpp"
+  cp "$LLAMA_ROOT/LICENSE" "$2/LICENSE.llama.cpp" || return 1
+  local library
+  LD_LIBRARY_PATH="${OPENSSL_ROOT:+$OPENSSL_ROOT/lib}" ldd "$2/bin/tacit" | sed -n 's/.* => \(\/[^ ]*\) .*/\1/p' |
+    grep -Ev '/(libc|libm|libdl|librt|libpthread|libresolv|ld-linux[^/]*)\.so' |
+    while read -r library; do cp -L "$library" "$2/lib/" || return 1; done
 }
 
 verb_package() {
