@@ -120,9 +120,10 @@ verb_package() {
   export TACIT_LLAMA_CPU=portable
   ensure_setup
   local folder=build/package
-  # Its libraries lie beside it, and no path of this machine is left in it.
+  # Its libraries lie beside it, also for each other (hence the old tag), and no path of this machine
+  # is left in it.
   with_lock "build-$CHECKOUT-package" build_work "$folder" release tacit \
-    -DCMAKE_SKIP_RPATH=ON "-DCMAKE_EXE_LINKER_FLAGS=-Wl,-rpath,'\$ORIGIN/../lib'"
+    -DCMAKE_SKIP_RPATH=ON "-DCMAKE_EXE_LINKER_FLAGS=-Wl,--disable-new-dtags,-rpath,'\$ORIGIN/../lib'"
   if [[ -x packaging/package ]]; then
     exec packaging/package "$folder"
   fi
