@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include <malloc.h>
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstdio>
@@ -25,6 +26,7 @@
 
 #include "async/channel.hpp"
 #include "async/task_group.hpp"
+#include "async/tls_testing.hpp"
 #include "async/wait.hpp"
 #include "bench_table.hpp"
 #include "core/unique_fd.hpp"
@@ -37,6 +39,7 @@ using namespace tacit;
 constexpr int kRequests = 20'000;
 constexpr int kEvents = 50'000;
 constexpr int kConnections = 5'000;
+constexpr int kTlsConnections = 1'000;
 const std::string kEvent =
     "data: "
     "{\"id\":\"chatcmpl-0123456789\",\"object\":\"chat.completion.chunk\",\"created\":1700000000,"
@@ -193,6 +196,12 @@ std::vector<double> echo_latency() {
 // --- memory
 // ----------------------------------------------------------------------------------------
 
+struct Told {
+  std::uint16_t port = 0;
+  int count = 0;
+  bool tls = false;
+};
+
 std::size_t resident_kb() {
   std::ifstream statm{"/proc/self/statm"};
   std::size_t total = 0;
@@ -201,22 +210,51 @@ std::size_t resident_kb() {
   return resident * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE)) / 1024;
 }
 
-// The child process: opens connections, each with one answered request, says so, and waits to be
-// told.
-[[noreturn]] void hold_connections(int control) {
-  std::uint16_t port = 0;
-  require(::recv(control, &port, sizeof port, MSG_WAITALL) == sizeof port, "control");
-  std::vector<UniqueFd> connections;
+Task<> open_connections(std::uint16_t port, int count, std::shared_ptr<async::TlsClientContext> tls,
+                        std::vector<std::unique_ptr<async::Stream>>& out) {
+  const async::Endpoint endpoint{.host = "127.0.0.1", .port = port, .unix_path = {}};
   const auto text = request("/");
-  for (int i = 0; i < kConnections; ++i) {
-    connections.push_back(dial(port));
-    send_all(connections.back().get(), text);
-    read_until(connections.back().get(), "{\"ok\":true}");
+  for (int i = 0; i < count; ++i) {
+    auto stream = co_await async::connect(endpoint, tls, Deadline::after(Seconds{10}));
+    require(stream.has_value(), "connect");
+    (void)co_await (*stream)->write(as_bytes(text), Deadline::after(Seconds{10}));
+    std::array<std::byte, 4096> buffer;
+    const auto n = co_await (*stream)->read_some(buffer, Deadline::after(Seconds{10}));
+    require(n && *n > 0, "response");
+    out.push_back(*std::move(stream));
   }
-  char byte = 1;
-  (void)!::send(control, &byte, 1, 0);
-  (void)!::recv(control, &byte, 1, 0);
-  ::_exit(0);
+}
+
+// The child process: for each port told, opens connections, each with one answered request, says
+// so, and waits for the next.
+[[noreturn]] void hold_connections(int control, const std::string& ca_file) {
+  asio::io_context io{1};
+  std::vector<std::unique_ptr<async::Stream>> connections;
+  for (;;) {
+    Told told;
+    if (::recv(control, &told, sizeof told, MSG_WAITALL) != sizeof told) ::_exit(0);
+    std::shared_ptr<async::TlsClientContext> tls;
+    if (told.tls) {
+      tls = async::TlsClientContext::create({.ca_file = ca_file, .allow_tls12 = false}).value();
+    }
+    async::TaskGroup group{io.get_executor()};
+    group.spawn(open_connections(told.port, told.count, tls, connections));
+    io.restart();
+    io.run();
+    const char byte = 1;
+    (void)!::send(control, &byte, 1, 0);
+  }
+}
+
+// What each idle connection adds to this process, in KiB.
+double idle_connection_kb(int control, Told told) {
+  ::malloc_trim(0);
+  const auto before_kb = resident_kb();
+  require(::send(control, &told, sizeof told, 0) == sizeof told, "control");
+  char byte = 0;
+  require(::recv(control, &byte, 1, 0) == 1, "control");
+  const auto grown_kb = static_cast<double>(resident_kb() - before_kb);
+  return grown_kb / told.count;
 }
 
 void raise_descriptor_limit() {
@@ -226,8 +264,9 @@ void raise_descriptor_limit() {
   (void)::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-Task<> drain(http::Server& server, async::Runtime& runtime) {
+Task<> drain(http::Server& server, http::Server& tls_server, async::Runtime& runtime) {
   (void)co_await server.drain(Deadline::after(Seconds{5}));
+  (void)co_await tls_server.drain(Deadline::after(Seconds{5}));
   runtime.stop();
 }
 
@@ -235,10 +274,14 @@ Task<> drain(http::Server& server, async::Runtime& runtime) {
 
 int main() {
   raise_descriptor_limit();
+  const async::TestCertificate certificate{"127.0.0.1"};
   int control[2] = {-1, -1};
   require(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, control) == 0, "socketpair");
   const pid_t child = ::fork();
-  if (child == 0) hold_connections(control[1]);
+  if (child == 0) {
+    ::close(control[0]);
+    hold_connections(control[1], certificate.certificate_file());
+  }
 
   async::Runtime runtime{1};
   BenchHandler handler;
@@ -246,10 +289,17 @@ int main() {
   http::Server server{
       runtime.shard(0), handler, log, std::make_shared<http::Server::Shared>(),
       http::ServerOptions{.listen = {.host = "127.0.0.1"}, .tls = nullptr, .limits = {}}};
-  require(server.listen(true).has_value(), "listen");
+  const auto tls =
+      async::TlsServerContext::from_files(certificate.certificate_file(), certificate.key_file());
+  require(tls.has_value(), "certificate");
+  http::Server tls_server{
+      runtime.shard(0), handler, log, std::make_shared<http::Server::Shared>(),
+      http::ServerOptions{.listen = {.host = "127.0.0.1"}, .tls = *tls, .limits = {}}};
+  require(server.listen(true).has_value() && tls_server.listen(true).has_value(), "listen");
   const auto port = server.port();
   async::TaskGroup group{runtime.shard(0).io.get_executor()};
   group.spawn(server.run());
+  group.spawn(tls_server.run());
   runtime.start();
 
   std::vector<bench::Row> rows;
@@ -271,20 +321,18 @@ int main() {
     read_until(fd.get(), "\r\n0\r\n\r\n");
     rows.push_back({"event" + path + ".cpu", handler.event_cpu_us.load(), "us", 10});
   }
-  ::malloc_trim(0);
-  const auto before_kb = resident_kb();
-  require(::send(control[0], &port, sizeof port, 0) == sizeof port, "control");
-  char byte = 0;
-  require(::recv(control[0], &byte, 1, 0) == 1, "control");
-  const auto grown_kb = static_cast<double>(resident_kb() - before_kb);
-  rows.push_back({"idle_connections.count", kConnections, ""});
-  rows.push_back({"idle_connections.rss", grown_kb / 1024, "MiB", 100});
-  rows.push_back({"idle_connection.rss", grown_kb / kConnections, "KiB", 20});
-  (void)!::send(control[0], &byte, 1, 0);
+  const auto plain_kb =
+      idle_connection_kb(control[0], {.port = port, .count = kConnections, .tls = false});
+  rows.push_back({"idle_connection.rss", plain_kb, "KiB", 20});
+  rows.push_back({"idle_connections_5000.rss", plain_kb * 5000 / 1024, "MiB", 100});
+  const auto tls_kb = idle_connection_kb(
+      control[0], {.port = tls_server.port(), .count = kTlsConnections, .tls = true});
+  rows.push_back({"idle_tls_connection.rss", tls_kb, "KiB"});
+  ::shutdown(control[0], SHUT_RDWR);
   int status = 0;
   ::waitpid(child, &status, 0);
 
-  asio::post(runtime.shard(0).io, [&] { group.spawn(drain(server, runtime)); });
+  asio::post(runtime.shard(0).io, [&] { group.spawn(drain(server, tls_server, runtime)); });
   runtime.join();
   bench::print("http", rows);
   return 0;
