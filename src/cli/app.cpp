@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 
 #include "cli/commands.hpp"
+#include "cli/process_limits.hpp"
 #include "cli/terminal.hpp"
 #include "engine/engine.hpp"
 
@@ -25,6 +26,7 @@ int run_app(int argc, char** argv) {
   if (argc > 1 && std::string_view{argv[1]} == "worker") {
     return engine::worker_main({argv + 2, argv + argc});
   }
+  forbid_core_dumps();
   auto environment = Environment::of_process();
   Context context{environment, {}};
   CLI::App app{"Tacit: private AI endpoints from verified open-weight models", "tacit"};

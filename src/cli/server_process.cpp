@@ -17,6 +17,7 @@
 #include "cli/log_sink.hpp"
 #include "cli/main_loop.hpp"
 #include "cli/models.hpp"
+#include "cli/process_limits.hpp"
 #include "gateway/gateway.hpp"
 #include "gateway/keys.hpp"
 #include "gateway/metrics.hpp"
@@ -26,6 +27,7 @@ namespace tacit::cli {
 namespace {
 
 constexpr Seconds kKeyRefresh{1};
+constexpr std::size_t kOwnDescriptors = 512;  // beside those of clients
 
 // What one shard runs. Made on shard 0 before it serves, used on its own shard, destroyed when all
 // event loops have ended.
@@ -48,6 +50,7 @@ class ServerProcess {
 
   int run() {
     ::signal(SIGPIPE, SIG_IGN);
+    raise_descriptor_limit(options_.limits.connections_max + kOwnDescriptors);
     return run_main(runtime_, [this] { return main(); });
   }
 

@@ -1,0 +1,17 @@
+// What the kernel is told about this process before it does anything.
+#pragma once
+
+#include <cstddef>
+
+namespace tacit::cli {
+
+// forbid_core_dumps: the memory of this process may hold prompts and keys, so it is never written
+// to a file, nor shown to other processes of the same user (ptrace, /proc/PID/mem). Call it first
+// of all.
+void forbid_core_dumps() noexcept;
+
+// raise_descriptor_limit lifts the soft limit of open files towards `wanted`, as far as the hard
+// limit allows: login sessions start with 1024. Returns the limit that holds now.
+std::size_t raise_descriptor_limit(std::size_t wanted) noexcept;
+
+}  // namespace tacit::cli

@@ -1,0 +1,41 @@
+#include "cli/process_limits.hpp"
+
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+
+namespace tacit::cli {
+namespace {
+
+TEST(ProcessLimits, ACrashLeavesNoCore) {
+  const auto child = ::fork();
+  if (child == 0) {
+    forbid_core_dumps();
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_CORE, &limit) != 0 || limit.rlim_max != 0) ::_exit(1);
+    std::signal(SIGSEGV, SIG_DFL);
+    ::raise(SIGSEGV);
+    ::_exit(2);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  ASSERT_TRUE(WIFSIGNALED(status)) << WEXITSTATUS(status);
+  EXPECT_FALSE(WCOREDUMP(status));
+}
+
+TEST(ProcessLimits, DescriptorsAreRaisedToTheHardLimitAtMost) {
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  const rlimit low{std::min<rlim_t>(64, before.rlim_max), before.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &low), 0);
+  EXPECT_EQ(raise_descriptor_limit(32), low.rlim_cur) << "it never lowers";
+  EXPECT_EQ(raise_descriptor_limit(100), std::min<rlim_t>(100, before.rlim_max));
+  EXPECT_LE(raise_descriptor_limit(static_cast<std::size_t>(-1)), before.rlim_max);
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+}
+
+}  // namespace
+}  // namespace tacit::cli
