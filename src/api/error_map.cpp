@@ -33,7 +33,7 @@ ErrorShape error_shape(Code code) noexcept {
   return {500, server, "internal", 0};
 }
 
-std::string openai_error(const Error& error) {
+std::string openai_error(const Error& error, std::string_view code) {
   const auto shape = error_shape(error.code());
   const bool about_field = shape.status == 400 && !error.subject().empty();
   JsonText out;
@@ -44,7 +44,7 @@ std::string openai_error(const Error& error) {
     out.string(error.subject());
   else
     out.raw("null");
-  out.raw(R"(,"code":)").string(shape.openai_code).raw("}}");
+  out.raw(R"(,"code":)").string(code.empty() ? shape.openai_code : code).raw("}}");
   return std::string{out.text().reveal()};
 }
 

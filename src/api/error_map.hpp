@@ -20,6 +20,7 @@ ErrorShape error_shape(Code code) noexcept;
 
 // openai_error renders {"error":{"message","type","param","code"}}. `param` is the error's subject
 // when the error is about a field of the request (see openai/chat.hpp), else null.
-std::string openai_error(const Error& error);
+// `code` replaces the table's word where OpenAI has a more precise one ("model_not_found").
+std::string openai_error(const Error& error, std::string_view code = {});
 
 }  // namespace tacit::api

@@ -30,5 +30,11 @@ TEST(OpenAiError, NamesTheFieldOnlyForRequestErrors) {
       R"("param":null,"code":"not_found"}})");
 }
 
+TEST(OpenAiError, TakesAMorePreciseWord) {
+  const Error missing{Code::not_found, "no such model"};
+  EXPECT_NE(openai_error(missing, "model_not_found").find(R"("code":"model_not_found")"),
+            std::string::npos);
+}
+
 }  // namespace
 }  // namespace tacit::api

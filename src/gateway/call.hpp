@@ -25,8 +25,9 @@ struct Gateway::Call {
 // Answers with a body of a known type; remembers the status. A client that left is no error.
 Task<> respond(Gateway::Call& call, int status, std::string_view content_type,
                std::string_view body, http::Headers headers = {});
-// Answers with OpenAI's error object.
-Task<> respond_error(Gateway::Call& call, const Error& error);
+// Answers with OpenAI's error object; `code` as for api::openai_error.
+Task<> respond_error(Gateway::Call& call, const Error& error, std::string_view code = {});
+inline constexpr std::string_view kModelNotFound = "model_not_found";
 
 // POST /v1/chat/completions
 Task<> chat_completions(Gateway::Call& call);

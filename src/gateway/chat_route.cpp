@@ -127,7 +127,8 @@ Task<> chat_completions(Gateway::Call& call) {
   auto model_name = chat->generate.model;
   auto backend = co_await call.parts.models.acquire(model_name, deadline);
   if (!backend) {
-    co_await respond_error(call, backend.error());
+    const bool unknown = backend.error().code() == Code::not_found;
+    co_await respond_error(call, backend.error(), unknown ? kModelNotFound : std::string_view{});
     co_return;
   }
   auto request = std::move(chat->generate);

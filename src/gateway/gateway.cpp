@@ -38,7 +38,7 @@ Task<> get_model(Gateway::Call& call) {
   }
   const auto missing =
       Error{Code::not_found, "no such model"}.fix("GET /v1/models lists what this server has");
-  co_await respond_error(call, missing);
+  co_await respond_error(call, missing, kModelNotFound);
 }
 
 }  // namespace
@@ -174,12 +174,12 @@ Task<> respond(Gateway::Call& call, int status, std::string_view content_type,
   if (sent) call.status = status;
 }
 
-Task<> respond_error(Gateway::Call& call, const Error& error) {
+Task<> respond_error(Gateway::Call& call, const Error& error, std::string_view code) {
   const auto shape = api::error_shape(error.code());
   http::Headers headers;
   if (shape.retry_after_s > 0) headers.add("retry-after", std::to_string(shape.retry_after_s));
   if (shape.status == 401) headers.add("www-authenticate", "Bearer");
-  const auto body = api::openai_error(error);
+  const auto body = api::openai_error(error, code);
   co_await respond(call, shape.status, kJson, body, std::move(headers));
 }
 

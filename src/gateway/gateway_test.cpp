@@ -163,10 +163,10 @@ TEST_F(GatewayTest, AFailureInMidStreamIsAnErrorEvent) {
 }
 
 TEST_F(GatewayTest, RefusalsOfTheProviderAndTheBackend) {
-  EXPECT_EQ(ask("POST", "/v1/chat/completions",
-                R"({"model":"no","messages":[{"role":"user","content":"x"}]})")
-                .status(),
-            404);
+  const auto& unknown = ask("POST", "/v1/chat/completions",
+                            R"({"model":"no","messages":[{"role":"user","content":"x"}]})");
+  EXPECT_EQ(unknown.status(), 404);
+  EXPECT_NE(unknown.body().find(R"("code":"model_not_found")"), std::string::npos);
   models_.refusal = Error{Code::overloaded, "the queue is full"};
   const auto& busy = chat();
   EXPECT_EQ(busy.status(), 429);
