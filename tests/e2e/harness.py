@@ -30,6 +30,7 @@ SANITIZED = os.environ.get("TACIT_E2E_SANITIZED", "") not in ("", "0", "OFF")
 SLOW = float(os.environ.get("TACIT_E2E_SLOW") or (6 if SANITIZED else 2))
 # One thread computes steadily even where every core is taken; two wait for each other all the time.
 THREADS = ("--threads", os.environ.get("TACIT_E2E_THREADS", "1"))
+RUN = ("run", *THREADS, "--max-tokens", "48")  # a small model may go on for ever
 KEY_PATTERN = re.compile(r"\btk-[A-Za-z0-9_-]{16,}")
 
 
@@ -64,7 +65,7 @@ def tacit(*arguments: str, home: pathlib.Path, seconds: float = 60, stdin: str |
     if isinstance(stdin, str):
         stdin = stdin.encode()
     if arguments[:1] == ("run",) and len(arguments) > 1:
-        arguments = ("run", *THREADS, *arguments[1:])
+        arguments = (*RUN, *arguments[1:])
     done = subprocess.run([*wrapper, BIN, *arguments], input=b"" if stdin is None else stdin, capture_output=True,
                           timeout=patience(seconds), env={**clean_environment(home), **(env or {})}, cwd=cwd)
     done.stdout = done.stdout.decode(errors="replace")

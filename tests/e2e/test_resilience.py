@@ -336,7 +336,7 @@ def test_an_answer_ends_where_the_context_does(home: pathlib.Path) -> None:
         answer = server.client().chat.completions.create(
             model=MODEL, messages=STORY, temperature=1.0, seed=3, extra_body={"ignore_eos": True}, max_tokens=100_000)
         assert answer.choices[0].finish_reason in ("length", "stop")
-        assert answer.usage.total_tokens <= 256
+        assert answer.usage.total_tokens <= 256 + 1, "the last token needs no place: nothing follows it"
 
 
 def test_more_requests_than_slots_wait_their_turn(server: Server) -> None:
