@@ -4,6 +4,7 @@
 #include <openssl/err.h>
 
 #include <algorithm>
+#include <type_traits>
 
 #include "core/text.hpp"
 #include "crypto/hash.hpp"
@@ -11,6 +12,9 @@
 
 namespace tacit::crypto {
 namespace {
+
+static_assert(!std::is_copy_constructible_v<KemPrivateKey>);
+static_assert(std::is_copy_constructible_v<KemPublicKey>);
 
 constexpr KemId kAll[] = {KemId::dhkem_p256, KemId::dhkem_x25519, KemId::ml_kem_768,
                           KemId::mlkem768_x25519};

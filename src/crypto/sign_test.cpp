@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <string>
 #include <tuple>
+#include <type_traits>
 
 #include "core/text.hpp"
 #include "crypto/sign_impl.hpp"
@@ -18,6 +19,8 @@ namespace tacit::crypto {
 namespace {
 
 using enum SignatureScheme;
+
+static_assert(!std::is_copy_constructible_v<SigningKey>);
 
 struct Case {
   KeyKind kind;
