@@ -122,6 +122,23 @@ Result<void> Aead::open(const AeadNonce& nonce, BytesView aad, BytesView sealed,
   return {};
 }
 
+Result<Bytes> aead_seal_once(AeadId id, BytesView key, const AeadNonce& nonce, BytesView aad,
+                             BytesView plaintext) {
+  TACIT_TRY(auto aead, Aead::make(id, key));
+  Bytes sealed(plaintext.size() + kAeadTagBytes);
+  TACIT_CHECK(aead.seal(nonce, aad, plaintext, sealed));
+  return sealed;
+}
+
+Result<SecretBytes> aead_open_once(AeadId id, BytesView key, const AeadNonce& nonce, BytesView aad,
+                                   BytesView sealed) {
+  if (sealed.size() < kAeadTagBytes) return fail(Code::malformed, "shorter than a tag");
+  TACIT_TRY(auto aead, Aead::make(id, key));
+  SecretBytes plaintext{sealed.size() - kAeadTagBytes};
+  TACIT_CHECK(aead.open(nonce, aad, sealed, plaintext.reveal_mutable()));
+  return plaintext;
+}
+
 Result<AeadSequence> AeadSequence::make(AeadId id, BytesView key, const AeadNonce& base_nonce) {
   TACIT_TRY(auto aead, Aead::make(id, key));
   return AeadSequence{std::move(aead), base_nonce};

@@ -2,7 +2,8 @@
 // 800-38D) and ChaCha20-Poly1305 (RFC 8439), with 12-byte nonces and 16-byte tags.
 //
 // What is sealed is ciphertext followed by tag. Output goes to the caller's buffer, which may start
-// exactly where the input does (in place); any other overlap is refused. No call allocates.
+// exactly where the input does (in place); any other overlap is refused. No call of Aead or
+// AeadSequence allocates.
 #pragma once
 
 #include <array>
@@ -13,6 +14,7 @@
 
 #include "core/bytes.hpp"
 #include "core/error.hpp"
+#include "core/secret.hpp"
 
 struct evp_cipher_ctx_st;  // OpenSSL's EVP_CIPHER_CTX
 
@@ -74,6 +76,13 @@ class Aead {
   AeadId id_;
   std::unique_ptr<evp_cipher_ctx_st, Free> context_;
 };
+
+// For one message under a key: the same, with the set-up of the key and the buffers inside. The
+// plaintext comes back as a secret, wiped when it goes.
+Result<Bytes> aead_seal_once(AeadId id, BytesView key, const AeadNonce& nonce, BytesView aad,
+                             BytesView plaintext);
+Result<SecretBytes> aead_open_once(AeadId id, BytesView key, const AeadNonce& nonce, BytesView aad,
+                                   BytesView sealed);
 
 // AeadSequence numbers the messages of one direction: the nonce of message i is base_nonce XOR i
 // (RFC 9180 section 5.2), so that order, loss, repetition and insertion are noticed. A message that

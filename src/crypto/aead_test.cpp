@@ -141,6 +141,23 @@ TEST(Aead, RefusesWrongSizesAndPartialOverlap) {
   EXPECT_TRUE(aead.seal(nonce, {}, all.first(16), all.subspan(16, 32)));
 }
 
+TEST(Aead, OnceIsTheSame) {
+  const Bytes key(32, std::byte{1});
+  const AeadNonce nonce{std::byte{4}};
+  const auto sealed = aead_seal_once(AeadId::aes_256_gcm, key, nonce, {}, as_bytes("text"));
+  ASSERT_TRUE(sealed);
+  Bytes direct(4 + kAeadTagBytes);
+  ASSERT_TRUE(aead_of(AeadId::aes_256_gcm).seal(nonce, {}, as_bytes("text"), direct));
+  EXPECT_EQ(*sealed, direct);
+  const auto opened = aead_open_once(AeadId::aes_256_gcm, key, nonce, {}, *sealed);
+  ASSERT_TRUE(opened);
+  EXPECT_EQ(as_text(opened->reveal()), "text");
+  EXPECT_EQ(aead_open_once(AeadId::aes_256_gcm, key, nonce, as_bytes("x"), *sealed).error().code(),
+            Code::corrupt);
+  EXPECT_EQ(aead_open_once(AeadId::aes_256_gcm, key, nonce, {}, {}).error().code(),
+            Code::malformed);
+}
+
 TEST(AeadSequence, KeepsOrderAndStaysWhereItFails) {
   const Bytes key(32, std::byte{3});
   const AeadNonce base{std::byte{0xff}, std::byte{0xfe}};

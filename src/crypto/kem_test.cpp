@@ -4,7 +4,10 @@
 #include <openssl/err.h>
 
 #include <algorithm>
+#include <atomic>
+#include <thread>
 #include <type_traits>
+#include <vector>
 
 #include "core/text.hpp"
 #include "crypto/hash.hpp"
@@ -231,6 +234,26 @@ TEST(Kem, RefusesMlKemKeysWithACoefficientOutsideTheField) {
     }
   }
   EXPECT_EQ(ERR_peek_error(), 0u);
+}
+
+TEST(Kem, OneKeyServesManyThreads) {
+  for (const auto id : kAll) {
+    const auto key = KemPrivateKey::generate(id);
+    const auto public_key = public_key_of(key);
+    std::atomic<int> agreed = 0;
+    std::vector<std::jthread> threads;
+    for (int t = 0; t < 4; ++t) {
+      threads.emplace_back([&] {
+        for (int i = 0; i < 10; ++i) {
+          const auto made = public_key.encapsulate();
+          const auto secret = key.decapsulate(made->enc);
+          agreed += constant_time_equal(secret->reveal(), made->shared_secret.reveal()) ? 1 : 0;
+        }
+      });
+    }
+    threads.clear();  // joins
+    EXPECT_EQ(agreed, 40);
+  }
 }
 
 TEST(Kem, ExpandedMlKemKeysDecapsulateTheSame) {
