@@ -27,8 +27,10 @@ enum ExitStatusCode : int {
 
 // The front decides when we end: it closes our sockets. A terminal's Ctrl-C and a service manager's
 // SIGTERM go to the whole group, and must not cut off the answers that the front is still draining.
+// Writes to a closed socket and to files (none may grow) are to be errors.
 void ignore_signals() {
-  for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE}) std::signal(signal, SIG_IGN);
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE, SIGXFSZ})
+    std::signal(signal, SIG_IGN);
 }
 
 bool make_nonblocking(int fd) {
