@@ -131,7 +131,7 @@ void FrontLink::close() noexcept {
   if (socket_.is_open()) {
     boost::system::error_code ignored;
     socket_.close(ignored);
-    worker_->give_up();
+    if (!worker_->draining) worker_->give_up();  // a worker that drains ends by itself
   }
   fail_all();
 }

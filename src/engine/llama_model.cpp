@@ -228,7 +228,23 @@ Result<std::unique_ptr<Model>> Model::load(UniqueFd weights, const ModelOptions&
 }
 
 std::string engine_description() {
-  return std::string{"llama.cpp v" TACIT_LLAMA_VERSION ", "} + llama_print_system_info();
+  // "CPU : SSE3 = 1 | AVX2 = 1 | REPACK = 1 | " becomes "CPU: SSE3 AVX2 REPACK".
+  std::string out = "llama.cpp v" TACIT_LLAMA_VERSION ", ";
+  std::string_view info{llama_print_system_info()};
+  constexpr std::string_view kBar = " | ";
+  while (!info.empty()) {
+    const auto bar = std::min(info.find(kBar), info.size());
+    auto part = info.substr(0, bar);
+    info.remove_prefix(std::min(bar + kBar.size(), info.size()));
+    if (const auto colon = part.find(" : "); colon != std::string_view::npos) {
+      out.append(part.substr(0, colon)).append(":");
+      part.remove_prefix(colon + 3);
+    }
+    const auto equals = part.find(" = ");
+    if (equals == std::string_view::npos || part.substr(equals) == " = 0") continue;
+    out.append(" ").append(part.substr(0, equals));
+  }
+  return out;
 }
 
 }  // namespace tacit::engine
