@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <fstream>
 #include <future>
+#include <random>
 #include <set>
 #include <thread>
 
@@ -278,6 +279,29 @@ TEST_F(BadModelTest, OtherFilesAreRefusedWithWhatIsWrong) {
   bytes = good();
   bytes.resize(8192);
   EXPECT_EQ(load_bytes(bytes).code(), Code::malformed);
+}
+
+TEST_F(BadModelTest, FlippedBitsAreAnErrorOrAnotherModelNeverTheFrontsEnd) {
+  std::mt19937 random{5};
+  const auto path =
+      std::filesystem::temp_directory_path() / ("tacit-flipped-" + std::to_string(::getpid()));
+  for (int round = 0; round < 25; ++round) {
+    auto bytes = good();
+    for (int flips = 0; flips < 4; ++flips) {
+      auto& byte = bytes[random() % 14'176];  // the header; past it there are only weights
+      byte = static_cast<char>(byte ^ (1 << random() % 8));
+    }
+    std::ofstream{path, std::ios::binary} << bytes;
+    const auto worker = start(options(path));
+    if (!worker) {
+      EXPECT_FALSE(worker.error().what().empty());
+      EXPECT_NE(worker.error().code(), Code::deadline_exceeded);
+      continue;
+    }
+    const auto answer = ask(**worker, "hello", 3);
+    EXPECT_TRUE(answer.finished || answer.failed);
+  }
+  std::filesystem::remove(path);
 }
 
 TEST_F(BadModelTest, AModelOfWordsAloneIsRefused) {
