@@ -145,7 +145,7 @@ class RunCommand {
       const auto signal = co_await signals.next();
       if (!signal) co_return;
       if (*signal == SIGINT && session_ && session_->cancel()) {
-        interrupted_ = true;
+        asked_to_leave_ = true;  // the next one, with nothing asked in between, ends the program
         continue;
       }
       if (*signal == SIGINT && lines_ != nullptr && !asked_to_leave_) {
@@ -187,6 +187,9 @@ class RunCommand {
     worker.sequences_max = 1;
     worker.threads = options_.threads;
     auto started = co_await engine::Worker::start(runtime_, log_, std::move(worker));
+    if (!started && is_model_path(options_.model)) {
+      co_return fail(registry::about_local_file(std::move(started).error(), options_.model));
+    }
     if (!started) co_return fail(std::move(started).error());
     worker_ = std::move(*started);
     co_return worker_->backend(0);
@@ -206,7 +209,7 @@ class RunCommand {
   Task<int> answer_once() {
     auto prompt = std::move(prompt_);
     const auto answer = co_await session_->ask(std::move(prompt));
-    print("\n");
+    if (answer) print("\n");
     if (!answer)
       co_return answer.error().code() == Code::cancelled ? kExitFailure : report(answer.error());
     show_speed(*answer);
@@ -281,7 +284,6 @@ class RunCommand {
   std::shared_ptr<engine::Worker> worker_;
   std::optional<ChatSession> session_;
   TerminalLines* lines_ = nullptr;
-  bool interrupted_ = false;
   bool asked_to_leave_ = false;
 };
 

@@ -169,7 +169,10 @@ Async<WorkerPtr> ModelPool::State::start_worker(std::string name) {
   worker.context_tokens = options.context_tokens;
   worker.sequences_max = options.sequences_max;
   worker.threads = options.threads;
-  co_return co_await engine::Worker::start(runtime, log, std::move(worker));
+  auto started = co_await engine::Worker::start(runtime, log, std::move(worker));
+  const auto path = local_file(name);
+  if (started || !path) co_return started;
+  co_return fail(registry::about_local_file(std::move(started).error(), *path));
 }
 
 Task<> ModelPool::State::load(std::string name) {

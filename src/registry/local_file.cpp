@@ -34,6 +34,9 @@ Result<Registry::Opened> open_local_file(const std::filesystem::path& path) {
   if (!fd) return about(open_error(errno));
   auto header = formats::read_gguf(fd.get());
   if (!header) return about(std::move(header).error());
+  if (header->tensors.empty() || header->architecture().empty()) {
+    return about({Code::malformed, "a GGUF file without a model: no tensors or no architecture"});
+  }
   if (header->number("split.count").value_or(1) > 1) {
     return about(
         Error{Code::unsupported, "one part of a model that is split over several files"}.fix(
@@ -51,6 +54,12 @@ Result<Registry::Opened> open_local_file(const std::filesystem::path& path) {
                        *std::move(digest),
                        0};
   return Registry::Opened{std::move(model), std::move(fd), *std::move(header), {}};
+}
+
+Error about_local_file(Error error, const std::filesystem::path& path) {
+  const bool bad_file = error.code() == Code::malformed;
+  auto about = std::move(error).about(PublicText{path.string()});
+  return bad_file ? std::move(about).fix("Download or convert the file again") : about;
 }
 
 }  // namespace tacit::registry

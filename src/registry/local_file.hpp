@@ -11,4 +11,8 @@ namespace tacit::registry {
 // the file's stem. Errors: not_found, permission, malformed (what is wrong), io.
 Result<Registry::Opened> open_local_file(const std::filesystem::path& path);
 
+// about_local_file words an engine's refusal of a model as one about that file: its path instead of
+// the name it is served under, and a fix that does not speak of pulling.
+Error about_local_file(Error error, const std::filesystem::path& path);
+
 }  // namespace tacit::registry

@@ -52,6 +52,20 @@ TEST(LocalFile, APipeDoesNotHangIt) {
   EXPECT_EQ(open_local_file(folder / "pipe.gguf").error().code(), Code::malformed);
 }
 
+TEST(LocalFile, RefusesAFileWithoutAModel) {
+  const TempFolder folder;
+  ASSERT_TRUE(store::write_file_atomically(folder / "a.gguf", GgufBuilder{}.build()));
+  EXPECT_EQ(open_local_file(folder / "a.gguf").error().code(), Code::malformed);
+}
+
+TEST(LocalFile, AnEnginesRefusalIsAboutTheFile) {
+  const auto error = about_local_file(
+      Error{Code::malformed, "model tensors are invalid"}.about(PublicText{"a"}).fix("Pull"),
+      "dir/a.gguf");
+  EXPECT_EQ(error.message(), "model tensors are invalid: dir/a.gguf");
+  EXPECT_EQ(error.fix(), "Download or convert the file again");
+}
+
 TEST(LocalFile, RefusesPartsOfAModel) {
   const TempFolder folder;
   const auto bytes = GgufBuilder::example().add_u32("split.count", 3).build();
