@@ -73,7 +73,7 @@ def test_version(empty_home: pathlib.Path) -> None:
     done = tacit("version", home=empty_home)
     assert done.returncode == 0 and "tacit" in done.stdout.lower()
     facts = json.loads(tacit("version", "--json", home=empty_home).stdout)
-    assert facts["version"].count(".") == 2
+    assert facts["tacit"].count(".") == 2
     assert tacit("--version", home=empty_home).returncode == 0
 
 
@@ -112,7 +112,7 @@ def test_keys(empty_home: pathlib.Path) -> None:
     assert key != other and len(key) > 30
     listed = tacit("key", "list", home=empty_home)
     assert "mine" in listed.stdout and "yours" in listed.stdout
-    refused(tacit("key", "revoke", "no-such-key", home=empty_home), "no-such-key")
+    refused(tacit("key", "revoke", "no-such-key", home=empty_home), "key list")
 
 
 # --- what is refused, and how -----------------------------------------------------------------
@@ -255,10 +255,10 @@ def test_damaged_weights_in_the_store_are_refused(tmp_path: pathlib.Path, weight
         byte = file.read(1)[0]
         file.seek(50_000_000)
         file.write(bytes([byte ^ 1]))
-    refused(tacit("run", MODEL, "hi", home=home), "differ")
+    refused(tacit("run", MODEL, "hi", home=home), MODEL, "verified")
     with harness.running(home, model=None) as server, server.http() as http:
         answer = http.post("/v1/chat/completions", json={"model": MODEL, "messages": [{"role": "user", "content": "hi"}]})
-        assert answer.status_code >= 500
+        assert answer.status_code == 404 or answer.status_code >= 500, "once found out, it is no model any more"
         assert harness.is_openai_error(answer.json())
 
 
@@ -441,6 +441,7 @@ def test_the_terminal_is_left_as_it_was(home: pathlib.Path) -> None:
         terminal.send("Tell me a very long story about a fox, with many chapters.\n")
         answered(terminal, 60)
         terminal.interrupt()
+        time.sleep(0.2)  # signals of one kind that wait together are one
         terminal.interrupt()
         terminal.wait()
         assert termios.tcgetattr(terminal.fd)[3] == before
