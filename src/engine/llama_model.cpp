@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <limits>
 #include <optional>
@@ -10,6 +11,7 @@
 #include "engine/llama_edge.hpp"
 #include "engine/load_error.hpp"
 #include "engine/model.hpp"
+#include "engine/thread_tuner.hpp"
 #include "formats/gguf.hpp"
 
 #include "common.h"
@@ -86,6 +88,7 @@ class LlamaModel final : public Model {
     sequences_ = std::min(
         {sequences, kBatchTokens, static_cast<std::uint32_t>(llama_max_parallel_sequences())});
     threads_ = std::max(1u, options.threads);
+    if (options.tune_threads) tuner_.emplace(threads_);
   }
 
   // What can fail of the construction.
@@ -129,11 +132,22 @@ class LlamaModel final : public Model {
   }
 
   Result<void> decode(std::span<const BatchEntry> entries) override {
-    return guarded("decoding failed", Code::internal, [&]() -> Result<void> {
+    if (tuner_) {
+      const auto threads =
+          static_cast<std::int32_t>(tuner_->next(static_cast<std::uint32_t>(entries.size())));
+      llama_set_n_threads(context_.get(), threads, threads);
+    }
+    const auto begun = std::chrono::steady_clock::now();
+    auto decoded = guarded("decoding failed", Code::internal, [&]() -> Result<void> {
       if (llama_decode(context_.get(), batch_.fill(entries)) != 0)
         return fail(Code::internal, "decoding failed");
       return {};
     });
+    if (tuner_) {
+      tuner_->record(
+          std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count());
+    }
+    return decoded;
   }
 
   Token sample(Sampler& sampler, std::size_t index) override {
@@ -171,6 +185,7 @@ class LlamaModel final : public Model {
   std::uint32_t context_tokens_ = 0;
   std::uint32_t sequences_ = 0;
   std::uint32_t threads_ = 1;
+  std::optional<ThreadTuner> tuner_;
   ThreadPoolPtr pool_;
   LlamaContextPtr context_;
   std::unique_ptr<PromptMaker> prompts_;

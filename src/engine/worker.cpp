@@ -98,7 +98,8 @@ int worker_main(const std::vector<std::string>& command_line) {
   if (!links.notify(Hello{kProtocolVersion, *sandbox})) return kFrontGone;
   auto model = Model::load(std::move(weights), {.context_tokens = arguments->context_tokens,
                                                 .sequences_max = arguments->sequences_max,
-                                                .threads = threads});
+                                                .threads = threads,
+                                                .tune_threads = arguments->threads == 0});
   if (!model) {
     static_cast<void>(links.notify(LoadFailed{model.error()}));
     return kNotLoaded;
