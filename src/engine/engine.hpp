@@ -23,7 +23,7 @@ struct WorkerOptions {
   UniqueFd weights;                    // the GGUF file, opened for reading
   std::uint32_t context_tokens = 0;    // per sequence; 0: the model's own, at most 4096
   std::uint32_t sequences_max = 0;     // running at once, sharing one batch; 0: chosen (8)
-  std::uint32_t queue_max = 256;       // waiting requests before Code::overloaded
+  std::uint32_t queue_max = 1024;      // waiting requests before Code::overloaded
   std::uint32_t threads = 0;           // 0: physical cores
   std::uint64_t memory_bytes_max = 0;  // rlimit on address space; 0: none
   Seconds load_timeout{300};

@@ -17,7 +17,7 @@ struct WorkerArguments {
   std::uint32_t shards = 1;  // data sockets
   std::uint32_t context_tokens = 0;
   std::uint32_t sequences_max = 0;
-  std::uint32_t queue_max = 256;
+  std::uint32_t queue_max = 1024;
   std::uint32_t threads = 0;
   std::uint64_t memory_bytes_max = 0;
   bool sandbox_selftest = false;  // load, try to escape, print what happened, end
