@@ -137,6 +137,11 @@ void short_answer(const domain::GenerateRequest&, domain::EventBatch& out) {
   out.emplace_back(domain::Finished{domain::FinishReason::stop, {10, 0, 1}});
 }
 
+Task<> stop(http::Server& server, std::promise<void>& drained) {
+  co_await server.drain(Deadline::after(Seconds{1}));
+  drained.set_value();
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -188,13 +193,7 @@ int main(int argc, char** argv) {
   if (json) std::printf("{\"bench\":\"gateway\",\"rows\":[%s]}\n", rows.c_str());
 
   std::promise<void> drained;
-  asio::post(runtime.shard(0).io, [&] {
-    const auto stop = [&]() -> Task<> {
-      co_await server.drain(Deadline::after(Seconds{1}));
-      drained.set_value();
-    };
-    tasks.spawn(stop());
-  });
+  asio::post(runtime.shard(0).io, [&] { tasks.spawn(stop(server, drained)); });
   drained.get_future().wait();
   runtime.stop();
   runtime.join();
