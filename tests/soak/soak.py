@@ -34,7 +34,7 @@ TOPICS = ("foxes", "volcanoes", "bread", "the violin", "Antarctica", "bicycles",
           "clocks", "honey bees", "glass", "the printing press", "tea", "lighthouses", "snow", "maps", "the heart", "mirrors", "salt", "owls",
           "trains")
 MARKER = re.compile(r"ZQ[A-Z]{6}")
-ANSWER_TOKENS = 32
+answer_tokens = 32  # set by --tokens
 
 
 def fixed_body(topic: str) -> dict:
@@ -42,7 +42,7 @@ def fixed_body(topic: str) -> dict:
 
 
 def body(prompt: str) -> dict:
-    return {"model": harness.MODEL, "messages": [{"role": "user", "content": prompt}], "max_tokens": ANSWER_TOKENS, "temperature": 0,
+    return {"model": harness.MODEL, "messages": [{"role": "user", "content": prompt}], "max_tokens": answer_tokens, "temperature": 0,
             "stream": True, "stream_options": {"include_usage": True}}
 
 
@@ -257,12 +257,16 @@ def print_table(result: dict) -> None:
 
 
 def main() -> int:
+    global answer_tokens
     parser = argparse.ArgumentParser(description="many clients for a while: does anything leak, stick or mix?")
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--clients", type=int, default=300)
     parser.add_argument("--idle", type=int, default=5000, help="idle connections")
+    parser.add_argument("--tokens", type=int, default=answer_tokens, help="longest answer")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
+    answer_tokens = options.tokens
+    harness.THREADS = ()  # as the product chooses
     raise_descriptors()
     models = harness.pulled_models()
     with tempfile.TemporaryDirectory(prefix="tacit-soak-") as folder:
