@@ -2,6 +2,7 @@
 #include <limits>
 
 #include "core/secret.hpp"
+#include "engine/fence.hpp"
 #include "engine/llama_edge.hpp"
 
 #include "chat.h"
@@ -28,7 +29,9 @@ void wipe_text(std::string& text) noexcept {
 // What the template library gets, wiped at the end. (Copies that it makes itself are beyond our
 // reach; the process has no core dumps and lends its memory to nobody.)
 struct Conversation {
-  explicit Conversation(const domain::GenerateRequest& request) {
+  Conversation(const domain::GenerateRequest& request, Fence& fence) {
+    for (const auto& message : request.messages) fence.see(message.content.reveal());
+    fence.choose_mark();
     inputs.use_jinja = true;
     inputs.add_generation_prompt = true;
     inputs.reasoning_format = COMMON_REASONING_FORMAT_AUTO;
@@ -36,7 +39,7 @@ struct Conversation {
     for (const auto& message : request.messages) {
       auto& out = inputs.messages.emplace_back();
       out.role = role_name(message.role);
-      out.content = message.content.reveal();
+      out.content = fence.shield(message.content.reveal());
     }
   }
   ~Conversation() {
@@ -61,6 +64,7 @@ class Maker final : public PromptMaker {
       : vocab_{llama_model_get_vocab(model)},
         context_tokens_{context_tokens},
         templates_{load_templates(model)} {
+    find_control_texts();
     find_visible_tokens();
     find_longest_token();
   }
@@ -68,14 +72,15 @@ class Maker final : public PromptMaker {
   const std::vector<llama_token>& visible_tokens() const noexcept override { return visible_; }
 
   Result<Prompt> prepare(domain::GenerateRequest request) override {
+    Fence fence{control_texts_};
     TACIT_TRY(auto rendered, guarded("the model's chat template refused the conversation",
                                      Code::invalid_argument, [&]() -> Result<common_chat_params> {
-                                       const Conversation conversation{request};
+                                       const Conversation conversation{request, fence};
                                        return common_chat_templates_apply(templates_.get(),
                                                                           conversation.inputs);
                                      }));
-    auto prompt =
-        guarded("tokenizing failed", Code::internal, [&] { return tokenize(rendered.prompt); });
+    auto prompt = guarded("tokenizing failed", Code::internal,
+                          [&] { return tokenize(rendered.prompt, fence); });
     wipe_text(rendered.prompt);
     if (!prompt) return prompt;
     prompt->max_tokens = request.max_tokens;
@@ -85,14 +90,21 @@ class Maker final : public PromptMaker {
   }
 
  private:
-  Result<Prompt> tokenize(const std::string& text) const {
+  Result<Prompt> tokenize(const std::string& text, const Fence& fence) const {
     // A text can be so long that no tokenising would make it fit; that is not worth seconds of
     // work.
     constexpr std::size_t kWorthKnowingExactly = 1024 * 1024;
     const auto least = text.size() / longest_token_;
     if (text.size() > kWorthKnowingExactly && least > context_tokens_) return too_long(least);
     Prompt prompt;
-    prompt.tokens = common_tokenize(vocab_, text, /*add_special=*/true, /*parse_special=*/true);
+    for (const auto& piece : fence.split(text)) {
+      std::string part{piece.text};
+      const bool first = prompt.tokens.empty();
+      auto tokens = common_tokenize(vocab_, part, /*add_special=*/first, piece.by_template);
+      prompt.tokens.insert(prompt.tokens.end(), tokens.begin(), tokens.end());
+      wipe(std::as_writable_bytes(std::span{tokens}));
+      wipe_text(part);
+    }
     if (prompt.tokens.empty()) return fail(Code::invalid_argument, "prompt is empty");
     if (prompt.tokens.size() > context_tokens_) {
       const auto n = prompt.tokens.size();
@@ -132,7 +144,8 @@ class Maker final : public PromptMaker {
     try {
       domain::GenerateRequest probe;
       probe.messages.push_back({domain::Role::user, domain::Content{"hello"}});
-      const Conversation conversation{probe};
+      Fence fence{control_texts_};
+      const Conversation conversation{probe, fence};
       const auto rendered = common_chat_templates_apply(templates_.get(), conversation.inputs);
       auto texts = rendered.preserved_tokens;
       texts.push_back(rendered.thinking_start_tag);
@@ -149,6 +162,16 @@ class Maker final : public PromptMaker {
     }
   }
 
+  // The texts that tokenizing with control tokens would take for one.
+  void find_control_texts() {
+    for (llama_token token = 0; token < llama_vocab_n_tokens(vocab_); ++token) {
+      const auto kind = llama_vocab_get_attr(vocab_, token);
+      if ((kind & (LLAMA_TOKEN_ATTR_CONTROL | LLAMA_TOKEN_ATTR_UNKNOWN)) == 0) continue;
+      const auto* text = llama_vocab_get_text(vocab_, token);
+      if (text != nullptr) control_texts_.add(text);
+    }
+  }
+
   void find_longest_token() {
     for (llama_token token = 0; token < llama_vocab_n_tokens(vocab_); ++token) {
       const auto* text = llama_vocab_get_text(vocab_, token);
@@ -159,6 +182,7 @@ class Maker final : public PromptMaker {
   const llama_vocab* vocab_;
   std::uint32_t context_tokens_;
   common_chat_templates_ptr templates_;
+  ControlTexts control_texts_;
   std::vector<llama_token> visible_;
   std::size_t longest_token_ = 1;
 };
