@@ -5,14 +5,19 @@
 
 namespace tacit::cli {
 
+namespace {
+
+Task<> run_then_stop(const std::function<Task<int>()>& main, async::Runtime& runtime, int& result) {
+  result = co_await main();
+  runtime.stop();
+}
+
+}  // namespace
+
 int run_main(async::Runtime& runtime, const std::function<Task<int>()>& main) {
   int result = kExitFailure;
   async::TaskGroup group{runtime.shard(0).io.get_executor()};
-  const auto task = [&]() -> Task<> {
-    result = co_await main();
-    runtime.stop();
-  };
-  group.spawn(task());
+  group.spawn(run_then_stop(main, runtime, result));
   runtime.run();
   return result;
 }

@@ -54,6 +54,7 @@ struct ModelPool::State : std::enable_shared_from_this<State> {
   Task<> load(std::string name);
   Async<WorkerPtr> start_worker(std::string name);
   Result<registry::Registry::Opened> open(const std::string& name);
+  Task<> open_into(const std::string& name, std::optional<Result<registry::Registry::Opened>>& out);
   std::optional<std::filesystem::path> local_file(std::string_view name) const;
   void refresh_list();
   static void deliver(const std::shared_ptr<Waiter>& waiter, Result<WorkerPtr> outcome);
@@ -152,13 +153,15 @@ Result<registry::Registry::Opened> ModelPool::State::open(const std::string& nam
   return registry.open_weights(name);
 }
 
+Task<> ModelPool::State::open_into(const std::string& name,
+                                   std::optional<Result<registry::Registry::Opened>>& out) {
+  out = open(name);
+  co_return;
+}
+
 Async<WorkerPtr> ModelPool::State::start_worker(std::string name) {
   std::optional<Result<registry::Registry::Opened>> outcome;
-  auto opening = [&]() -> Task<> {
-    outcome = open(name);
-    co_return;
-  };
-  co_await asio::co_spawn(blocking.get_executor(), opening, asio::use_awaitable);
+  co_await asio::co_spawn(blocking.get_executor(), open_into(name, outcome), asio::use_awaitable);
   if (!*outcome) co_return fail(std::move(outcome->error()));
   auto opened = std::move(*outcome);
   engine::WorkerOptions worker;
