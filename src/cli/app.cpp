@@ -27,6 +27,7 @@ int run_app(int argc, char** argv) {
     return engine::worker_main({argv + 2, argv + argc});
   }
   forbid_core_dumps();
+  open_standard_descriptors();
   auto environment = Environment::of_process();
   Context context{environment, {}};
   CLI::App app{"Tacit: private AI endpoints from verified open-weight models", "tacit"};

@@ -1,7 +1,9 @@
 #include "cli/process_limits.hpp"
 
+#include <fcntl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <algorithm>
 
@@ -23,6 +25,13 @@ void forbid_core_dumps() noexcept {
 #ifndef TACIT_TRACED_BY_ITSELF
   (void)::prctl(PR_SET_DUMPABLE, 0);
 #endif
+}
+
+void open_standard_descriptors() noexcept {
+  // The lowest free number is taken, so that going upwards each lands in its place.
+  for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (::fcntl(fd, F_GETFD) < 0) (void)::open("/dev/null", O_RDWR);
+  }
 }
 
 std::size_t raise_descriptor_limit(std::size_t wanted) noexcept {

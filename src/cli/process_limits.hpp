@@ -10,6 +10,10 @@ namespace tacit::cli {
 // of all.
 void forbid_core_dumps() noexcept;
 
+// open_standard_descriptors puts /dev/null where standard input, output or error are closed: else
+// the next socket or file would get their number, and logs and answers would be written into it.
+void open_standard_descriptors() noexcept;
+
 // raise_descriptor_limit lifts the soft limit of open files towards `wanted`, as far as the hard
 // limit allows: login sessions start with 1024. Returns the limit that holds now.
 std::size_t raise_descriptor_limit(std::size_t wanted) noexcept;

@@ -26,6 +26,19 @@ TEST(ProcessLimits, ACrashLeavesNoCore) {
   EXPECT_FALSE(WCOREDUMP(status));
 }
 
+TEST(ProcessLimits, ClosedStandardDescriptorsAreTakenByNothingElse) {
+  const auto child = ::fork();
+  if (child == 0) {
+    ::close(STDIN_FILENO);
+    ::close(STDERR_FILENO);
+    open_standard_descriptors();
+    ::_exit(::dup(STDOUT_FILENO) > STDERR_FILENO ? 0 : 1);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
 TEST(ProcessLimits, DescriptorsAreRaisedToTheHardLimitAtMost) {
   rlimit before{};
   ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);

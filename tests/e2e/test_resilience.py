@@ -376,6 +376,26 @@ def test_out_of_descriptors_is_survived(home: pathlib.Path) -> None:
         eventually("it serves again", lambda: server.ask("Hello", max_tokens=2))
 
 
+def test_closed_standard_streams_are_nobodys_socket(home: pathlib.Path) -> None:
+    """Started with descriptors 0 to 2 closed, no client may get the log in its answer."""
+    port = harness.free_port()
+    process = subprocess.Popen(["bash", "-c", 'exec "$0" serve --port "$1" --no-auth 0<&- 1>&- 2>&-', harness.BIN, str(port)],
+                               env=harness.clean_environment(home))
+    try:
+        def answer() -> bytes:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=patience(5)) as connection:
+                connection.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+                return connection.makefile("rb").read()
+            return b""
+        got = eventually("it serves", answer, 20)
+        assert got.startswith(b"HTTP/1.1 200") and b"server.listening" not in got
+        names = {os.readlink(f"/proc/{process.pid}/fd/{number}") for number in (0, 1, 2)} if os.geteuid() == 0 else {"/dev/null"}
+        assert names == {"/dev/null"}
+    finally:
+        process.terminate()
+        assert process.wait(patience(20)) == 0
+
+
 # --- the disk ----------------------------------------------------------------------------------
 
 
