@@ -58,7 +58,11 @@ class ServerProcess {
   Task<int> main() {
     async::SignalSet signals{runtime_.shard(0).io.get_executor(), {SIGTERM, SIGINT}};
     async::TaskGroup background{runtime_.shard(0).io.get_executor()};
+    async::TaskGroup starting{runtime_.shard(0).io.get_executor()};
+    starting.spawn(leave_on_signal(signals));  // a pull may take minutes, and nobody is served yet
     const auto started = co_await start(background);
+    starting.cancel();
+    co_await starting.join(Deadline::after(Seconds{5}));
     int status = kExitOk;
     if (started) {
       const auto signal = co_await signals.next();
@@ -74,6 +78,14 @@ class ServerProcess {
     co_await background.join(Deadline::after(Seconds{5}));
     if (started) log_.info("server.stopped");
     co_return status;
+  }
+
+  // What is half done survives (a pull resumes, the database is transactional); the worker dies
+  // with us.
+  static Task<> leave_on_signal(async::SignalSet& signals) {
+    if (const auto signal = co_await signals.next()) {
+      ::_exit(*signal == SIGINT ? kExitInterrupted : kExitOk);
+    }
   }
 
   static Task<> exit_on_signal(async::SignalSet& signals) {

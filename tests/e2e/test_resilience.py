@@ -211,6 +211,21 @@ def test_idle_server_ends_cleanly(home: pathlib.Path, how: signal.Signals) -> No
         eventually("the worker ends too", lambda: not alive(worker))
 
 
+@pytest.mark.parametrize(("how", "status"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+def test_asked_to_end_while_it_pulls(empty_home: pathlib.Path, how: signal.Signals, status: int) -> None:
+    """An index that accepts and says nothing: the start would take minutes, but ends when it is asked to."""
+    with socket.create_server(("127.0.0.1", 0)) as index:
+        server = harness.start_server(empty_home, wait=False,
+                                      env={"PIP_INDEX_URL": f"http://127.0.0.1:{index.getsockname()[1]}/simple", "no_proxy": "127.0.0.1"})
+        try:
+            index.settimeout(patience(30))
+            with index.accept()[0]:
+                server.process.send_signal(how)
+                assert server.wait_exit(10) == status
+        finally:
+            server.kill()
+
+
 def test_a_second_server_on_the_same_port(server: Server, home: pathlib.Path) -> None:
     done = tacit("serve", "--port", str(server.port), "--model", MODEL, home=home, seconds=60)
     assert done.returncode not in (0, -signal.SIGSEGV, -signal.SIGABRT)
