@@ -15,6 +15,7 @@ namespace tacit::api {
 struct JsonLimits {
   std::size_t body_bytes_max = 32 * 1024 * 1024;
   std::size_t depth_max = 64;
+  std::size_t values_max = 500'000;  // a body of "[1,1,1..." costs 25 times its size in memory
 };
 
 // JsonDocument owns a parsed body. Duplicate keys: the last one counts (as Python's json). Invalid

@@ -72,6 +72,8 @@ class Maker final : public PromptMaker {
   const std::vector<llama_token>& visible_tokens() const noexcept override { return visible_; }
 
   Result<Prompt> prepare(domain::GenerateRequest request) override {
+    // Every message is at least one token: no need to render what cannot fit.
+    if (request.messages.size() > context_tokens_) return too_long(request.messages.size());
     Fence fence{control_texts_};
     TACIT_TRY(auto rendered, guarded("the model's chat template refused the conversation",
                                      Code::invalid_argument, [&]() -> Result<common_chat_params> {
@@ -97,7 +99,9 @@ class Maker final : public PromptMaker {
     const auto least = text.size() / longest_token_;
     if (text.size() > kWorthKnowingExactly && least > context_tokens_) return too_long(least);
     Prompt prompt;
-    for (const auto& piece : fence.split(text)) {
+    const auto pieces = fence.split(text);
+    if (pieces.size() > context_tokens_) return too_long(pieces.size());
+    for (const auto& piece : pieces) {
       std::string part{piece.text};
       const bool first = prompt.tokens.empty();
       auto tokens = common_tokenize(vocab_, part, /*add_special=*/first, piece.by_template);

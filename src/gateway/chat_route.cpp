@@ -1,6 +1,7 @@
 // POST /v1/chat/completions: body to domain request, events to the wire.
 #include <array>
 
+#include "api/error_map.hpp"
 #include "api/openai/chat.hpp"
 #include "core/text.hpp"
 #include "crypto/random.hpp"
@@ -110,6 +111,11 @@ Async<void> relay(Gateway::Call& call, domain::Generation& generation, domain::E
 Task<> chat_completions(Gateway::Call& call) {
   const auto deadline = call.exchange.deadline();
   auto body = co_await http::read_body(call.exchange, call.options.body_bytes_max);
+  if (!body && body.error().code() == Code::deadline_exceeded) {  // the client's delay, not ours
+    const auto text = api::openai_error(body.error(), "request_timeout");
+    co_await respond(call, 408, "application/json", text);
+    co_return;
+  }
   if (!body) {
     co_await respond_error(call, body.error());
     co_return;

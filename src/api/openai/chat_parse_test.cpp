@@ -128,6 +128,20 @@ TEST(ParseChat, LimitsAreNamed) {
   EXPECT_EQ(parse_chat(deep).error().code(), Code::too_large);
 }
 
+TEST(ParseChat, ManySmallValuesAreRefusedBeforeTheyAreStored) {
+  std::string many = R"({"x":[1)";
+  for (int i = 0; i < 600'000; ++i) many += ",1";
+  const auto refused = parse_chat(many + "]}");
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code(), Code::too_large);
+  EXPECT_EQ(refused.error().value("values"), 600'003);
+  // Commas inside strings are text.
+  const std::string commas(600'000, ',');
+  const auto text = parse_chat(R"({"model":"m","messages":[{"role":"user","content":"\\\"{[:)" +
+                               commas + "\"}]}");
+  ASSERT_TRUE(text) << text.error().message();
+}
+
 TEST(ParseChat, TheLastOfDuplicateKeysCounts) {
   EXPECT_EQ(parse_chat(with(R"(,"model":"other")"))->generate.model, "other");
 }
