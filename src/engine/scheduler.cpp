@@ -204,6 +204,7 @@ void Scheduler::compose() {
   if (prefilling.empty()) return;
   std::ranges::sort(prefilling, {}, &Sequence::arrival);
   auto room = model_.batch_tokens_max() - static_cast<std::uint32_t>(batch_.size());
+  if (!batch_.empty()) room = std::min(room, options_.prompt_tokens_beside_answers_max);
   const auto share = std::max(1u, room / static_cast<std::uint32_t>(prefilling.size()));
   std::uint32_t wanted_by_younger = 0;
   for (const auto* sequence : prefilling)

@@ -56,6 +56,7 @@ class FakeModel final : public StepModel {
       outputs_.push_back(entry.sample ? std::optional{next_token(cache)} : std::nullopt);
     }
     ++num_decodes;
+    last_batch_size = batch.size();
     return {};
   }
   Token sample(Sampler& sampler, std::size_t index) override {
@@ -72,6 +73,7 @@ class FakeModel final : public StepModel {
 
   bool fail_next = false;
   std::uint64_t num_decodes = 0;
+  std::size_t last_batch_size = 0;
 
  private:
   std::vector<std::vector<Token>> caches_;
@@ -313,6 +315,23 @@ TEST(Scheduler, AFailedBatchEndsItsRequestsAndNoOthers) {
   while (scheduler.step()) {}
   EXPECT_TRUE(std::holds_alternative<domain::Finished>(*recorder.by_key[3].last));
   EXPECT_TRUE(model.all_clear());
+}
+
+TEST(Scheduler, APromptBesideAnswersComesInSmallPieces) {
+  FakeModel model{2, 1000, 512};
+  Recorder recorder;
+  Scheduler scheduler{model, recorder, {.prompt_tokens_beside_answers_max = 8}};
+  recorder.by_key[1].granted = 1000;
+  recorder.by_key[2].granted = 1000;
+  scheduler.submit(1, prompt_of(std::vector<Token>(300, 2), 40), 1000);
+  EXPECT_TRUE(scheduler.step());
+  EXPECT_EQ(model.last_batch_size, 300u) << "nobody waits, so it is taken as a whole";
+  scheduler.submit(2, prompt_of(std::vector<Token>(600, 3), 1), 1000);
+  while (scheduler.step() && !recorder.by_key[1].last) {
+    EXPECT_LE(model.last_batch_size, 1u + 8u);
+  }
+  while (scheduler.step()) {}
+  EXPECT_EQ(recorder.by_key[2].text, alone(std::vector<Token>(600, 3), 1, 1000, "").text);
 }
 
 TEST(Scheduler, LongPromptsShareTheBatchWithThoseThatGenerate) {
