@@ -26,6 +26,11 @@ e2e_node_folder() { # PYTHON
 }
 
 e2e_npm() { # NODE_FOLDER ARGUMENT...
+  # Node brings certificates of its own; the system's, where a company's may be, count as well.
+  local system_certificates=/etc/ssl/certs/ca-certificates.crt
+  if [[ -z "${NODE_EXTRA_CA_CERTS:-}" && -r "$system_certificates" ]]; then
+    local -x NODE_EXTRA_CA_CERTS="$system_certificates"
+  fi
   local folder=$1
   shift
   if [[ -n "$folder" ]]; then
