@@ -266,6 +266,11 @@ class RunCommand {
 
   void show_speed(const Answer& answer) const {
     if (!options_.verbose) return;
+    if (answer.time_to_first_token == Nanoseconds{}) {
+      print_error(fmt::format("prompt {} tokens; the model ended without a word",
+                              answer.usage.prompt_tokens));
+      return;
+    }
     const auto seconds = [](Nanoseconds t) { return std::chrono::duration<double>(t).count(); };
     const double generating = seconds(answer.total - answer.time_to_first_token);
     print_error(

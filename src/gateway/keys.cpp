@@ -36,8 +36,13 @@ Result<void> check_name(std::string_view name) {
                     .with("bytes", static_cast<std::int64_t>(name.size()))
                     .with("limit", 100));
   }
-  const bool printable =
-      is_utf8(name) && name.find_first_of(std::string_view{"\0\n\r\t\x1b", 5}) == name.npos;
+  // C0 and C1 controls drive terminals; names are shown on them.
+  bool printable = is_utf8(name);
+  for (std::size_t i = 0; i < name.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(name[i]);
+    const auto next = i + 1 < name.size() ? static_cast<unsigned char>(name[i + 1]) : 0;
+    if (byte < 0x20 || byte == 0x7F || (byte == 0xC2 && next < 0xA0)) printable = false;
+  }
   if (!printable) return fail(Code::invalid_argument, "key name must be printable text");
   return {};
 }

@@ -73,7 +73,13 @@ TEST_F(Keys, TheKeyIsNotOnDisk) {
 TEST_F(Keys, NamesAreChecked) {
   auto store = open();
   EXPECT_EQ(store->create(std::string(101, 'x')).error().code(), Code::invalid_argument);
-  EXPECT_EQ(store->create("a\nb").error().code(), Code::invalid_argument);
+  for (const auto* name : {"a\nb", "a\x1b[31m", "a\x7f",
+                           "a\xC2\x9B"
+                           "31m",
+                           "a\xFF"}) {
+    EXPECT_EQ(store->create(name).error().code(), Code::invalid_argument) << name;
+  }
+  EXPECT_TRUE(store->create("Zoë’s laptop\xC2\xA0\xF0\x9F\xA6\x8A"));
 }
 
 }  // namespace

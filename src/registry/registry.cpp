@@ -154,6 +154,8 @@ class FileRegistry final : public Registry {
       known.insert(known.end(), entry.aliases.begin(), entry.aliases.end());
     }
     for (const auto& model : models) known.push_back(model.name);
+    std::ranges::sort(known);
+    known.erase(std::ranges::unique(known).begin(), known.end());  // installed and in the catalogue
     auto subject = printable(name).str();
     const auto near = near_names(name, known);
     for (std::size_t i = 0; i < near.size(); ++i) {

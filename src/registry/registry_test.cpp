@@ -318,6 +318,12 @@ TEST_F(Pull, ADeadlineEndsIt) {
   EXPECT_FALSE(visible());
 }
 
+TEST_F(Pull, AnInstalledModelIsANearNameOnce) {
+  auto registry = open();
+  ASSERT_TRUE(pull(*registry));
+  EXPECT_EQ(registry->resolve("tiny:1mm").error().subject(), "tiny:1mm (did you mean tiny:1m?)");
+}
+
 TEST_F(Pull, KnowsNearNames) {
   auto registry = open();
   const auto unknown = registry->resolve("tinny");
