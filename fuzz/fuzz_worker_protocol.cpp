@@ -19,7 +19,6 @@ void check_same(BytesView frame, const SecretBytes& again) {
 }
 
 void check_delta(std::string_view text) {
-  FUZZ_CHECK(!text.empty());
   FUZZ_CHECK(text.size() <= ProtocolLimits::delta_bytes_max);
   FUZZ_CHECK(is_utf8(text));
 }
@@ -35,6 +34,8 @@ void check_frame(BytesView frame) {
     check_same(frame, encode_update(*update));
     if (const auto* delta = std::get_if<domain::TextDelta>(&update->event))
       check_delta(delta->text.reveal());
+    if (const auto* call = std::get_if<domain::ToolCallDelta>(&update->event))
+      check_delta(call->arguments.reveal());
     if (const auto* delta = std::get_if<domain::ReasoningDelta>(&update->event))
       check_delta(delta->text.reveal());
   }

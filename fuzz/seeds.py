@@ -77,25 +77,49 @@ def sized(data: bytes) -> bytes:
     return struct.pack("<I", len(data)) + data
 
 
-def generate(number: int) -> bytes:
-    sampling = bytes([0x7F]) + struct.pack("<fffIffI", 0.5, 0.9, 0.05, 40, 0.5, -0.5, 7)
-    messages = struct.pack("<I", 2) + b"\x00" + sized(b"Be brief.") + b"\x01" + sized("Grüße".encode())
-    return (b"\x01" + struct.pack("<QI", number, 64) + sized(b"smollm2") + sized(b"tenant") + sampling
-            + b"\x01" + struct.pack("<I", 16) + messages + struct.pack("<I", 1) + sized(b"\n\n"))
+def flagged(data: bytes | None) -> bytes:
+    return b"\x00" if data is None else b"\x01" + data
 
+
+def message(role: int, content: str, reasoning: str = "", call_id: str = "", name: str = "",
+            calls: tuple[tuple[str, str, str], ...] = ()) -> bytes:
+    head = bytes([role]) + sized(content.encode()) + sized(reasoning.encode()) + sized(call_id.encode()) + sized(name.encode())
+    return head + struct.pack("<I", len(calls)) + b"".join(sized(part.encode()) for call in calls for part in call)
+
+
+def generate(number: int) -> bytes:
+    sampling = struct.pack("<I", 0x7F) + struct.pack("<fffIffI", 0.5, 0.9, 0.05, 40, 0.5, -0.5, 7)
+    messages = struct.pack("<I", 4) + message(0, "Be brief.") + message(1, "Grüße") \
+        + message(2, "", "hm", calls=(("c", "add", '{"a":1}'),)) + message(3, "2", "", "c", "add")
+    prompt = messages + flagged(sized(b"raw")) + flagged(struct.pack("<Ii", 1, 5)) + b"\x01\x01\x00"
+    tools = struct.pack("<I", 1) + sized(b"add") + sized(b"Adds.") + sized(b"{}")
+    choice = b"\x02" + sized(b"add") + b"\x00"
+    constraint = b"\x01" + sized(b'{"type":"object"}')
+    reasoning = b"\x03" + flagged(struct.pack("<I", 100))
+    bias = struct.pack("<Iif", 1, 5, -100)
+    return (b"\x01" + struct.pack("<QI", number, 64) + b"\x00" + sized(b"smollm2") + sized(b"tenant") + sampling
+            + flagged(struct.pack("<I", 16)) + prompt + tools + choice + constraint + reasoning + bias
+            + flagged(struct.pack("<I", 2)) + b"\x00" + struct.pack("<I", 1) + sized(b"\n\n"))
+
+
+LOGPROB = struct.pack("<i", 7) + sized(b"\xc3") + struct.pack("<f", -0.5) + struct.pack("<I", 1) \
+    + struct.pack("<i", 8) + sized(b"b") + struct.pack("<f", -1.5)
 
 FRAMES = {
     "generate": generate(1),
     "cancel": b"\x02" + struct.pack("<Q", 1),
     "credit": b"\x03" + struct.pack("<QI", 1, 32),
-    "hello": b"\x10" + struct.pack("<H", 1) + bytes([6, 1, 1, 1, 1]),
+    "hello": b"\x10" + struct.pack("<H", 2) + bytes([6, 1, 1, 1, 1]),
     "ready": b"\x11" + struct.pack("<IIQ", 2048, 8, 98362432),
     "load_failed": b"\x12" + struct.pack("<Hqq", 18, 11, 0),
     "stats": b"\x13" + struct.pack("<IIf", 3, 1, 0.25),
     "started": b"\x20" + struct.pack("<QI", 1, 12),
-    "text": b"\x21" + struct.pack("<QI", 1, 1) + sized("né".encode()),
+    "text": b"\x21" + struct.pack("<QI", 1, 1) + sized("né".encode()) + struct.pack("<I", 1) + LOGPROB,
     "reasoning": b"\x22" + struct.pack("<QI", 1, 2) + sized(b"so"),
-    "finished": b"\x23" + struct.pack("<QBIII", 1, 0, 12, 0, 5),
+    "finished": b"\x23" + struct.pack("<QBIII", 1, 2, 12, 0, 5) + flagged(struct.pack("<I", 0)),
+    "tool_call": b"\x25" + struct.pack("<QII", 1, 2, 0) + sized(b"c") + sized(b"add") + sized(b"{"),
+    "tokens": b"\x26" + struct.pack("<QIii", 1, 2, 5, 6),
+    "vector": b"\x27" + struct.pack("<QIff", 1, 2, 0.5, -1),
     "failed": b"\x24" + struct.pack("<QHqq", 1, 10, 5000, 2048),
 }
 

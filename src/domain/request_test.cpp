@@ -23,8 +23,22 @@ TEST(GenerateRequest, CloneCopiesEveryField) {
   request.max_tokens = 5;
   request.stop.emplace_back("\n");
   request.tenant = "t";
+  request.purpose = Purpose::count;
+  request.text = Content{"raw"};
+  request.tokens = std::vector<std::int32_t>{4, 5};
+  request.messages.push_back({Role::assistant, {}, Content{"hm"}, {}, "", ""});
+  request.messages.back().tool_calls.push_back({"c1", "f", Content{"{}"}});
+  request.messages.push_back({Role::tool, Content{"3"}, {}, {}, "c1", "f"});
+  request.tools.push_back({"f", Content{"adds"}, Content{R"({"type":"object"})"}});
+  request.tool_choice = {ToolUse::required, "f", false};
+  request.constraint = {Constraint::Kind::grammar, Content{"root ::= \"a\""}};
+  request.reasoning = {Effort::low, 9};
+  request.logit_bias.push_back({3, -1.0F});
+  request.logprobs = 2;
+  request.ignore_end = true;
+  request.continue_last = true;
   const auto copy = request.clone();
-  ASSERT_EQ(copy.messages.size(), 2u);
+  ASSERT_EQ(copy.messages.size(), 4u);
   EXPECT_EQ(copy.messages[1].content.reveal(), "hi");
   EXPECT_EQ(copy.messages[0].role, Role::system);
   EXPECT_EQ(copy.sampling.seed, 7u);
@@ -32,6 +46,22 @@ TEST(GenerateRequest, CloneCopiesEveryField) {
   EXPECT_EQ(copy.stop.at(0).reveal(), "\n");
   EXPECT_EQ(copy.model, "m");
   EXPECT_EQ(copy.tenant, "t");
+  EXPECT_EQ(copy.purpose, Purpose::count);
+  EXPECT_EQ(copy.text->reveal(), "raw");
+  EXPECT_EQ(copy.tokens, request.tokens);
+  EXPECT_EQ(copy.messages[2].reasoning.reveal(), "hm");
+  EXPECT_EQ(copy.messages[2].tool_calls.at(0).name, "f");
+  EXPECT_EQ(copy.messages[3].tool_call_id, "c1");
+  EXPECT_EQ(copy.messages[3].tool_name, "f");
+  EXPECT_EQ(copy.tools.at(0).parameters.reveal(), R"({"type":"object"})");
+  EXPECT_EQ(copy.tool_choice.name, "f");
+  EXPECT_FALSE(copy.tool_choice.parallel);
+  EXPECT_EQ(copy.constraint.text.reveal(), "root ::= \"a\"");
+  EXPECT_EQ(copy.reasoning.tokens_max, 9u);
+  EXPECT_EQ(copy.logit_bias.at(0).token, 3);
+  EXPECT_EQ(copy.logprobs, 2u);
+  EXPECT_TRUE(copy.ignore_end);
+  EXPECT_TRUE(copy.continue_last);
 }
 
 TEST(WithDefaults, FillsOnlyWhatIsOpen) {

@@ -1,14 +1,35 @@
 #include "engine/engine_loop.hpp"
 
+#include <algorithm>
+#include <span>
+
+#include "core/text.hpp"
+#include "engine/protocol.hpp"
+
 namespace tacit::engine {
 namespace {
 
 constexpr std::size_t kPromptBytesMax = 256 * 1024 * 1024;
 
 std::size_t content_bytes(const domain::GenerateRequest& request) {
-  std::size_t n = 0;
-  for (const auto& message : request.messages) n += message.content.size() + sizeof message;
+  std::size_t n = sizeof request;
+  for (const auto& message : request.messages) {
+    n += message.content.size() + message.reasoning.size() + sizeof message;
+    for (const auto& call : message.tool_calls) n += call.arguments.size() + sizeof call;
+  }
+  for (const auto& tool : request.tools)
+    n += tool.description.size() + tool.parameters.size() + sizeof tool;
+  if (request.text) n += request.text->size();
+  if (request.tokens) n += request.tokens->size() * sizeof(Token);
   return n;
+}
+
+domain::Finished finished_with(std::size_t prompt_tokens) {
+  return {domain::FinishReason::stop, {.prompt_tokens = static_cast<std::uint32_t>(prompt_tokens)}};
+}
+
+std::uint32_t pieces(std::size_t n, std::size_t of) {
+  return static_cast<std::uint32_t>((n + of - 1) / of);
 }
 
 }  // namespace
@@ -94,7 +115,11 @@ void EngineLoop::prepare_loop() {
     if (work.mark->cancelled) {
       post(work.key, domain::Failed{Error{Code::cancelled, "generation cancelled"}});
     } else if (auto prompt = model_.prepare(std::move(work.request)); prompt) {
-      order(Ready{work.key, *std::move(prompt), work.credit, std::move(work.mark)});
+      const auto purpose = prompt->purpose;
+      if (purpose == domain::Purpose::generate || purpose == domain::Purpose::embed)
+        order(Ready{work.key, *std::move(prompt), work.credit, std::move(work.mark)});
+      else
+        answer_at_once(work, *std::move(prompt));
     } else {
       post(work.key, domain::Failed{std::move(prompt).error()});
     }
@@ -104,11 +129,69 @@ void EngineLoop::prepare_loop() {
   }
 }
 
+// What needs no computing: the prompt itself, its tokens or their number.
+void EngineLoop::answer_at_once(const Work& work, Prompt prompt) {
+  constexpr auto kTokens = ProtocolLimits::delta_values_max;
+  constexpr auto kBytes = ProtocolLimits::delta_bytes_max - 4;
+  const bool as_text = prompt.purpose == domain::Purpose::render;
+  const bool as_tokens = prompt.purpose == domain::Purpose::tokenize;
+  const auto deltas = as_text     ? pieces(prompt.text.size(), kBytes - 4)
+                      : as_tokens ? pieces(prompt.tokens.size(), kTokens)
+                                  : 0u;
+  if (deltas > work.credit) {
+    return post(work.key, domain::Failed{Error{Code::too_large, "text is too long to be returned"}
+                                             .with("pieces", deltas)
+                                             .with("limit", work.credit)});
+  }
+  const auto num_tokens = prompt.tokens.size();
+  post(work.key, domain::Started{static_cast<std::uint32_t>(num_tokens)});
+  for (auto rest = prompt.text.reveal(); as_text && !rest.empty();) {
+    const auto n = utf8_complete_prefix(rest.substr(0, std::min(rest.size(), kBytes)));
+    if (n == 0) break;
+    post(work.key, domain::TextDelta{domain::Content{rest.substr(0, n)}, 0});
+    rest.remove_prefix(n);
+  }
+  for (std::span rest{prompt.tokens}; as_tokens && !rest.empty();) {
+    const auto piece = rest.first(std::min(rest.size(), kTokens));
+    post(work.key, domain::TokensDelta{{piece.begin(), piece.end()}});
+    rest = rest.subspan(piece.size());
+  }
+  post(work.key, finished_with(num_tokens));
+}
+
+// One embedding between two steps, so that running answers wait for one text at most.
+bool EngineLoop::embed_one() {
+  if (embeddings_.empty()) return false;
+  const auto work = std::move(embeddings_.front());
+  embeddings_.pop_front();
+  if (work.mark->cancelled) {
+    on_event(work.key, domain::Failed{Error{Code::cancelled, "generation cancelled"}});
+    return true;
+  }
+  auto vector = work.tokens.empty()
+                    ? Result<std::vector<float>>{fail(Code::invalid_argument, "prompt is empty")}
+                    : model_.embed(work.tokens);
+  if (!vector) {
+    on_event(work.key, domain::Failed{std::move(vector).error()});
+    return true;
+  }
+  on_event(work.key, domain::Started{static_cast<std::uint32_t>(work.tokens.size())});
+  for (std::span rest{*vector}; !rest.empty();) {
+    const auto piece = rest.first(std::min(rest.size(), ProtocolLimits::delta_values_max));
+    on_event(work.key, domain::VectorDelta{{piece.begin(), piece.end()}});
+    rest = rest.subspan(piece.size());
+  }
+  on_event(work.key, finished_with(work.tokens.size()));
+  return true;
+}
+
 void EngineLoop::carry_out(Order& order) {
   if (auto* ready = std::get_if<Ready>(&order)) {
     if (ready->mark->cancelled) {
       // Its cancel order may have come before it; this is the only place that can tell.
       on_event(ready->key, domain::Failed{Error{Code::cancelled, "generation cancelled"}});
+    } else if (ready->prompt.purpose == domain::Purpose::embed) {
+      embeddings_.push_back({ready->key, std::move(ready->prompt.tokens), std::move(ready->mark)});
     } else {
       scheduler_.submit(ready->key, std::move(ready->prompt), ready->credit);
     }
@@ -133,6 +216,7 @@ void EngineLoop::compute_loop() {
     for (auto& order : orders) carry_out(order);
     orders.clear();
     worked = scheduler_.step();
+    worked = embed_one() || worked;
     publish();
   }
 }

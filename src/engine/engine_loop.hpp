@@ -68,11 +68,19 @@ class EngineLoop final : private EventSink {
     std::uint32_t deltas;
   };
   using Order = std::variant<Ready, CancelOrder, CreditOrder>;
+  // A prompt whose embedding is wanted; in line behind other ones.
+  struct Embedding {
+    RequestKey key;
+    std::vector<Token> tokens;
+    std::shared_ptr<RequestMark> mark;
+  };
 
   void on_event(RequestKey key, domain::Event event) override;
   void post(RequestKey key,
             domain::Event event);  // an event of another thread than the scheduler's
   void order(Order order);
+  void answer_at_once(const Work& work, Prompt prompt);
+  bool embed_one();
   void prepare_loop();
   void compute_loop();
   void carry_out(Order& order);
@@ -80,8 +88,9 @@ class EngineLoop final : private EventSink {
 
   Model& model_;
   std::function<void()> wake_;
-  Scheduler scheduler_;  // the computing thread's own
-  Events batch_events_;  // the computing thread's own: events of this step
+  Scheduler scheduler_;               // the computing thread's own
+  Events batch_events_;               // the computing thread's own: events of this step
+  std::deque<Embedding> embeddings_;  // the computing thread's own
 
   mutable std::mutex mutex_;
   std::condition_variable has_work_;

@@ -33,6 +33,9 @@ class CountingModel final : public Model {
   bool is_end(Token token) const override { return token == 0; }
   void clear(Slot slot) override { last_.at(slot) = 0; }
   std::string_view piece(Token token) override { return piece_ = std::to_string(token) + " "; }
+  Result<std::vector<float>> embed(std::span<const Token> tokens) override {
+    return std::vector<float>(3, static_cast<float>(tokens.size()));
+  }
   Result<Prompt> prepare(domain::GenerateRequest request) override {
     const auto text = request.messages.at(0).content.reveal();
     if (text == "refuse")
@@ -52,7 +55,10 @@ class CountingModel final : public Model {
     }
     return {};
   }
-  Token sample(Sampler&, std::size_t index) override { return outputs_.at(index); }
+  Result<Token> sample(Sampler&, std::size_t index) override { return outputs_.at(index); }
+  domain::TokenLogprob logprob(std::size_t, Token token, std::uint32_t) override {
+    return {token, {}, 0.0F};
+  }
 
  private:
   std::vector<Token> last_ = std::vector<Token>(3);

@@ -8,11 +8,6 @@
 namespace tacit::engine {
 namespace {
 
-bool is_delta(const domain::Event& event) noexcept {
-  return std::holds_alternative<domain::TextDelta>(event) ||
-         std::holds_alternative<domain::ReasoningDelta>(event);
-}
-
 domain::Event worker_lost() {
   return domain::Failed{Error{Code::worker_lost, "engine worker ended during the request"}};
 }
@@ -65,7 +60,7 @@ Result<void> FrontLink::dispatch(Update update) {
   const auto generation = it->second;
   if (std::holds_alternative<domain::Started>(update.event)) {
     if (generation->begun) return fail(Code::malformed, "started twice");
-  } else if (is_delta(update.event)) {
+  } else if (domain::is_delta(update.event)) {
     if (!generation->begun) return fail(Code::malformed, "text before the start");
     if (generation->credit == 0) return fail(Code::malformed, "text without credit");
     --generation->credit;
@@ -94,7 +89,7 @@ Result<std::shared_ptr<GenerationState>> FrontLink::start(domain::GenerateReques
 
 domain::EventBatch FrontLink::take(GenerationState& generation) {
   auto batch = std::exchange(generation.events, {});
-  for (const auto& event : batch) generation.taken += is_delta(event) ? 1 : 0;
+  for (const auto& event : batch) generation.taken += domain::is_delta(event) ? 1 : 0;
   if (!generation.ended && generation.taken >= kCreditWindow / 2) {
     const auto deltas = std::exchange(generation.taken, 0u);
     generation.credit += deltas;

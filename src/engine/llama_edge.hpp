@@ -5,6 +5,7 @@
 #include <exception>
 #include <memory>
 #include <new>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,8 @@
 #include "llama.h"
 
 namespace tacit::engine {
+
+struct RenderedChat;
 
 // guarded runs code of a third party, and turns what it throws into `otherwise`. The exception's
 // text may hold content or text of a model file, so it is dropped.
@@ -36,19 +39,33 @@ using LlamaContextPtr = std::unique_ptr<llama_context, LlamaFree<llama_context, 
 using LlamaSamplerPtr =
     std::unique_ptr<llama_sampler, LlamaFree<llama_sampler, llama_sampler_free>>;
 
-class LlamaSampler final : public Sampler {
+// LlamaSampler is a chain of llama.cpp's samplers, or, where a grammar or a limit on reasoning
+// takes part, the sampler of its common library.
+class LlamaSampler : public Sampler {
  public:
-  explicit LlamaSampler(LlamaSamplerPtr chain) : chain_{std::move(chain)} {}
-  llama_sampler* chain() const noexcept { return chain_.get(); }
-
- private:
-  LlamaSamplerPtr chain_;
+  // Errors: internal (the grammar has no way on).
+  virtual Result<Token> draw(llama_context* context, std::int32_t index) = 0;
 };
 
-// make_sampler builds the chain: penalties, then top_k, top_p, min_p, temperature, then the draw.
-// Temperature 0 takes the most likely token.
-std::unique_ptr<Sampler> make_sampler(const domain::Sampling& sampling, const llama_vocab* vocab,
-                                      std::uint32_t context_tokens);
+// make_sampler builds logit biases, penalties, then top_k, typical, top_p, min_p, XTC, temperature
+// and the draw, or mirostat. Temperature 0 takes the most likely token. `rendered` is null for a
+// prompt without a template. Errors: invalid_argument (the schema or grammar is not understood, a
+// bias for a token that there is not).
+Result<std::unique_ptr<Sampler>> make_sampler(const domain::GenerateRequest& request,
+                                              const llama_model* model,
+                                              std::uint32_t context_tokens,
+                                              const RenderedChat* rendered);
+
+// Embedder makes embeddings with a context of its own.
+class Embedder {
+ public:
+  // Errors: too_large (memory).
+  static Result<std::unique_ptr<Embedder>> create(llama_model* model, std::uint32_t context_tokens,
+                                                  std::uint32_t threads);
+  virtual ~Embedder() = default;
+  // The vector of a text, of length 1. At most `context_tokens` tokens. Errors: internal.
+  virtual Result<std::vector<float>> embed(std::span<const Token> tokens) = 0;
+};
 
 // PromptMaker renders requests with one model's chat template.
 class PromptMaker {

@@ -3,14 +3,18 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <cstdio>
+#include <functional>
 #include <limits>
+#include <numeric>
 #include <optional>
 
 #include "engine/engine.hpp"
 #include "engine/llama_edge.hpp"
 #include "engine/load_error.hpp"
 #include "engine/model.hpp"
+#include "engine/protocol.hpp"
 #include "engine/thread_tuner.hpp"
 #include "formats/gguf.hpp"
 
@@ -150,9 +154,47 @@ class LlamaModel final : public Model {
     return decoded;
   }
 
-  Token sample(Sampler& sampler, std::size_t index) override {
-    auto* chain = static_cast<LlamaSampler&>(sampler).chain();
-    return llama_sampler_sample(chain, context_.get(), static_cast<std::int32_t>(index));
+  Result<Token> sample(Sampler& sampler, std::size_t index) override {
+    return static_cast<LlamaSampler&>(sampler).draw(context_.get(),
+                                                    static_cast<std::int32_t>(index));
+  }
+
+  domain::TokenLogprob logprob(std::size_t index, Token token, std::uint32_t num_top) override {
+    const auto* logits = llama_get_logits_ith(context_.get(), static_cast<std::int32_t>(index));
+    const std::span all{logits, static_cast<std::size_t>(llama_vocab_n_tokens(vocab_))};
+    const auto most = *std::ranges::max_element(all);
+    double sum = 0;
+    for (const auto logit : all) sum += std::exp(static_cast<double>(logit - most));
+    const auto base = static_cast<double>(most) + std::log(sum);
+    const auto entry = [&](Token id) {
+      const auto value = static_cast<double>(all[static_cast<std::size_t>(id)]) - base;
+      domain::TokenLogprob out{
+          id, {}, std::isfinite(value) ? std::min(static_cast<float>(value), 0.0f) : -1e9f};
+      out.bytes.append(piece(id).substr(0, ProtocolLimits::token_bytes_max));
+      return out;
+    };
+    auto out = entry(token);
+    std::vector<Token> order(all.size());
+    std::iota(order.begin(), order.end(), 0);
+    const auto n = std::min<std::size_t>(num_top, order.size());
+    std::ranges::partial_sort(order, order.begin() + static_cast<std::ptrdiff_t>(n), std::greater{},
+                              [&](Token id) { return all[static_cast<std::size_t>(id)]; });
+    for (std::size_t i = 0; i < n; ++i) out.top.push_back(entry(order[i]));
+    return out;
+  }
+
+  Result<std::vector<float>> embed(std::span<const Token> tokens) override {
+    if (tokens.size() > context_tokens_) {
+      return fail(Error{Code::context_exceeded, "prompt does not fit the model's context"}
+                      .with("tokens", static_cast<std::int64_t>(tokens.size()))
+                      .with("limit", context_tokens_));
+    }
+    if (!embedder_) {
+      TACIT_TRY(embedder_, guarded("decoding failed", Code::internal, [&] {
+                  return Embedder::create(model_.get(), context_tokens_, threads_);
+                }));
+    }
+    return embedder_->embed(tokens);
   }
 
   void clear(Slot slot) override {
@@ -188,6 +230,7 @@ class LlamaModel final : public Model {
   std::optional<ThreadTuner> tuner_;
   ThreadPoolPtr pool_;
   LlamaContextPtr context_;
+  std::unique_ptr<Embedder> embedder_;
   std::unique_ptr<PromptMaker> prompts_;
   Batch batch_{static_cast<std::int32_t>(kBatchTokens)};
   std::string piece_;

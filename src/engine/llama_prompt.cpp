@@ -1,8 +1,11 @@
 #include <algorithm>
 #include <limits>
+#include <utility>
 
 #include "core/secret.hpp"
+#include "core/text.hpp"
 #include "engine/fence.hpp"
+#include "engine/llama_chat.hpp"
 #include "engine/llama_edge.hpp"
 
 #include "chat.h"
@@ -10,45 +13,6 @@
 
 namespace tacit::engine {
 namespace {
-
-const char* role_name(domain::Role role) noexcept {
-  switch (role) {
-    case domain::Role::system: return "system";
-    case domain::Role::user: return "user";
-    case domain::Role::assistant: return "assistant";
-    case domain::Role::tool: return "tool";
-  }
-  return "user";
-}
-
-void wipe_text(std::string& text) noexcept {
-  wipe(std::as_writable_bytes(std::span{text}));
-  text.clear();
-}
-
-// What the template library gets, wiped at the end. (Copies that it makes itself are beyond our
-// reach; the process has no core dumps and lends its memory to nobody.)
-struct Conversation {
-  Conversation(const domain::GenerateRequest& request, Fence& fence) {
-    for (const auto& message : request.messages) fence.see(message.content.reveal());
-    fence.choose_mark();
-    inputs.use_jinja = true;
-    inputs.add_generation_prompt = true;
-    inputs.reasoning_format = COMMON_REASONING_FORMAT_AUTO;
-    inputs.messages.reserve(request.messages.size());
-    for (const auto& message : request.messages) {
-      auto& out = inputs.messages.emplace_back();
-      out.role = role_name(message.role);
-      out.content = fence.shield(message.content.reveal());
-    }
-  }
-  ~Conversation() {
-    for (auto& message : inputs.messages) wipe_text(message.content);
-  }
-  Conversation(const Conversation&) = delete;
-  Conversation& operator=(const Conversation&) = delete;
-  common_chat_templates_inputs inputs;
-};
 
 common_chat_templates_ptr load_templates(const llama_model* model) {
   try {
@@ -61,58 +25,156 @@ common_chat_templates_ptr load_templates(const llama_model* model) {
 class Maker final : public PromptMaker {
  public:
   Maker(const llama_model* model, std::uint32_t context_tokens)
-      : vocab_{llama_model_get_vocab(model)},
+      : model_{model},
+        vocab_{llama_model_get_vocab(model)},
         context_tokens_{context_tokens},
         templates_{load_templates(model)} {
     find_control_texts();
-    find_visible_tokens();
+    probe_template();
     find_longest_token();
   }
 
   const std::vector<llama_token>& visible_tokens() const noexcept override { return visible_; }
 
   Result<Prompt> prepare(domain::GenerateRequest request) override {
-    // Every message is at least one token: no need to render what cannot fit.
-    if (request.messages.size() > context_tokens_) return too_long(request.messages.size());
-    Fence fence{control_texts_};
-    TACIT_TRY(auto rendered, guarded("the model's chat template refused the conversation",
-                                     Code::invalid_argument, [&]() -> Result<common_chat_params> {
-                                       const Conversation conversation{request, fence};
-                                       return common_chat_templates_apply(templates_.get(),
-                                                                          conversation.inputs);
-                                     }));
-    auto prompt = guarded("tokenizing failed", Code::internal,
-                          [&] { return tokenize(rendered.prompt, fence); });
-    wipe_text(rendered.prompt);
-    if (!prompt) return prompt;
-    prompt->max_tokens = request.max_tokens;
-    prompt->rules = rules_of(rendered, std::move(request.stop));
-    prompt->sampler = make_sampler(request.sampling, vocab_, context_tokens_);
-    return prompt;
+    if (request.tokens) return prepare_tokens(std::move(request));
+    if (request.text) return prepare_text(std::move(request));
+    return prepare_chat(std::move(request));
   }
 
  private:
-  Result<Prompt> tokenize(const std::string& text, const Fence& fence) const {
+  Result<Prompt> prepare_chat(domain::GenerateRequest request) {
+    // Every message is at least one token: no need to render what cannot fit.
+    if (request.purpose == domain::Purpose::generate && request.messages.size() > context_tokens_)
+      return too_long(request.messages.size());
+    if (request.messages.empty()) return fail(Code::invalid_argument, "prompt is empty");
+    Fence fence{control_texts_};
+    TACIT_TRY(auto rendered, guarded("the model's chat template refused the conversation",
+                                     Code::invalid_argument, [&]() -> Result<RenderedChat> {
+                                       const Conversation conversation{request, fence};
+                                       return render_chat(templates_.get(), conversation.inputs);
+                                     }));
+    if (request.purpose == domain::Purpose::render) {
+      Prompt prompt;
+      prompt.purpose = request.purpose;
+      for (const auto& piece : fence.split(rendered.prompt)) prompt.text.append(piece.text);
+      wipe_text(rendered.prompt);
+      return prompt;
+    }
+    auto prompt = guarded("tokenizing failed", Code::internal, [&] {
+      return tokenize(fence.split(rendered.prompt), rendered.prompt.size(), true, true,
+                      request.purpose);
+    });
+    wipe_text(rendered.prompt);
+    if (!prompt) return prompt;
+    return complete(*std::move(prompt), std::move(request), &rendered);
+  }
+
+  Result<Prompt> prepare_text(domain::GenerateRequest request) {
+    auto text = std::exchange(request.text, std::nullopt);
+    if (request.purpose == domain::Purpose::render) {
+      Prompt prompt;
+      prompt.purpose = request.purpose;
+      prompt.text = *std::move(text);
+      return prompt;
+    }
+    auto prompt = guarded("tokenizing failed", Code::internal, [&] {
+      return tokenize({{text->reveal(), request.text_has_special}}, text->size(),
+                      request.add_start_token, request.text_has_special, request.purpose);
+    });
+    if (!prompt) return prompt;
+    return complete(*std::move(prompt), std::move(request), nullptr);
+  }
+
+  Result<Prompt> prepare_tokens(domain::GenerateRequest request) {
+    Prompt prompt;
+    prompt.tokens = *std::exchange(request.tokens, std::nullopt);
+    for (const auto token : prompt.tokens) {
+      if (token < 0 || token >= llama_vocab_n_tokens(vocab_))
+        return fail(Code::invalid_argument, "prompt has a token that the model does not know");
+    }
+    if (request.purpose == domain::Purpose::render) {
+      auto text = guarded("tokenizing failed", Code::internal, [&]() -> Result<std::string> {
+        return common_detokenize(vocab_, prompt.tokens, true);
+      });
+      if (!text) return fail(std::move(text).error());
+      prompt.text = domain::Content{*text};
+      wipe_text(*text);
+      wipe_tokens(prompt);
+      prompt.purpose = request.purpose;
+      return prompt;
+    }
+    if (request.purpose == domain::Purpose::generate && prompt.tokens.size() > context_tokens_) {
+      const auto n = prompt.tokens.size();
+      wipe_tokens(prompt);
+      return too_long(n);
+    }
+    return complete(std::move(prompt), std::move(request), nullptr);
+  }
+
+  // Everything but the tokens. `rendered` is null for a prompt without a template.
+  Result<Prompt> complete(Prompt prompt, domain::GenerateRequest request,
+                          const RenderedChat* rendered) {
+    prompt.purpose = request.purpose;
+    if (request.purpose != domain::Purpose::generate) return prompt;
+    if (prompt.tokens.empty()) return fail(Code::invalid_argument, "prompt is empty");
+    prompt.max_tokens = request.max_tokens;
+    prompt.logprobs = request.logprobs;
+    prompt.num_stops = static_cast<std::uint32_t>(request.stop.size());
+    const bool with_tools =
+        !request.tools.empty() && request.tool_choice.use != domain::ToolUse::none;
+    const bool parses = rendered != nullptr && (with_tools || request.continue_last || !plain_);
+    if (parses) {
+      prompt.rules.stops = std::move(request.stop);
+      for (const auto& stop : rendered->additional_stops)
+        if (!stop.empty()) prompt.rules.stops.emplace_back(stop);
+      TACIT_TRY(prompt.parser,
+                guarded("the model's chat template refused the conversation",
+                        Code::invalid_argument, [&]() -> Result<std::unique_ptr<AnswerParser>> {
+                          return make_answer_parser(*rendered, with_tools, request.continue_last);
+                        }));
+    } else if (rendered != nullptr) {
+      prompt.rules = rules_of(*rendered, std::move(request.stop));
+    } else {
+      prompt.rules.stops = std::move(request.stop);
+    }
+    TACIT_TRY(prompt.sampler, make_sampler(request, model_, context_tokens_, rendered));
+    return prompt;
+  }
+
+  static void wipe_tokens(Prompt& prompt) noexcept {
+    wipe(std::as_writable_bytes(std::span{prompt.tokens}));
+    prompt.tokens.clear();
+  }
+
+  Result<Prompt> tokenize(const std::vector<Fence::Piece>& pieces, std::size_t bytes,
+                          bool add_start, bool with_special, domain::Purpose purpose) const {
     // A text can be so long that no tokenising would make it fit; that is not worth seconds of
     // work.
     constexpr std::size_t kWorthKnowingExactly = 1024 * 1024;
-    const auto least = text.size() / longest_token_;
-    if (text.size() > kWorthKnowingExactly && least > context_tokens_) return too_long(least);
+    constexpr std::size_t kWorthTokenizing = 8 * 1024 * 1024;
+    const bool must_fit = purpose == domain::Purpose::generate;
+    const auto least = bytes / longest_token_;
+    if (must_fit && bytes > kWorthKnowingExactly && least > context_tokens_) return too_long(least);
+    if (bytes > kWorthTokenizing) {
+      return fail(Error{Code::too_large, "text is too long to be tokenized"}
+                      .with("bytes", static_cast<std::int64_t>(bytes))
+                      .with("limit", static_cast<std::int64_t>(kWorthTokenizing)));
+    }
     Prompt prompt;
-    const auto pieces = fence.split(text);
-    if (pieces.size() > context_tokens_) return too_long(pieces.size());
+    if (must_fit && pieces.size() > context_tokens_) return too_long(pieces.size());
+    bool first = add_start;
     for (const auto& piece : pieces) {
       std::string part{piece.text};
-      const bool first = prompt.tokens.empty();
-      auto tokens = common_tokenize(vocab_, part, /*add_special=*/first, piece.by_template);
+      auto tokens = common_tokenize(vocab_, part, first, with_special && piece.by_template);
+      first = false;
       prompt.tokens.insert(prompt.tokens.end(), tokens.begin(), tokens.end());
       wipe(std::as_writable_bytes(std::span{tokens}));
       wipe_text(part);
     }
-    if (prompt.tokens.empty()) return fail(Code::invalid_argument, "prompt is empty");
-    if (prompt.tokens.size() > context_tokens_) {
+    if (must_fit && prompt.tokens.size() > context_tokens_) {
       const auto n = prompt.tokens.size();
-      wipe(std::as_writable_bytes(std::span{prompt.tokens}));
+      wipe_tokens(prompt);
       return too_long(n);
     }
     return prompt;
@@ -124,11 +186,11 @@ class Maker final : public PromptMaker {
                     .with("limit", context_tokens_));
   }
 
-  static TextRules rules_of(const common_chat_params& rendered,
-                            std::vector<domain::Content> stops) {
+  static TextRules rules_of(const RenderedChat& rendered, std::vector<domain::Content> stops) {
     TextRules rules;
     rules.stops = std::move(stops);
-    for (const auto& stop : rendered.additional_stops) rules.stops.emplace_back(stop);
+    for (const auto& stop : rendered.additional_stops)
+      if (!stop.empty()) rules.stops.emplace_back(stop);
     if (rendered.thinking_start_tag.empty() || rendered.thinking_end_tags.empty()) return rules;
     rules.reasoning_start = rendered.thinking_start_tag;
     rules.reasoning_ends = rendered.thinking_end_tags;
@@ -143,27 +205,73 @@ class Maker final : public PromptMaker {
     return rules;
   }
 
-  // Renders a harmless conversation to learn which special tokens the template's formats use.
-  void find_visible_tokens() {
-    try {
-      domain::GenerateRequest probe;
-      probe.messages.push_back({domain::Role::user, domain::Content{"hello"}});
-      Fence fence{control_texts_};
-      const Conversation conversation{probe, fence};
-      const auto rendered = common_chat_templates_apply(templates_.get(), conversation.inputs);
-      auto texts = rendered.preserved_tokens;
-      texts.push_back(rendered.thinking_start_tag);
-      texts.insert(texts.end(), rendered.thinking_end_tags.begin(),
-                   rendered.thinking_end_tags.end());
-      for (const auto& text : texts) {
-        if (text.empty()) continue;
-        const auto tokens = common_tokenize(vocab_, text, false, true);
-        if (tokens.size() == 1) visible_.push_back(tokens.front());
+  // Renders harmless conversations to learn which special tokens the template's formats use, and
+  // whether plain answers need a parser.
+  void probe_template() {
+    for (const bool with_tools : {false, true}) {
+      try {
+        domain::GenerateRequest probe;
+        probe.messages.push_back({domain::Role::user, domain::Content{"hello"}});
+        if (with_tools) {
+          probe.tools.push_back({"look", domain::Content{"Looks."},
+                                 domain::Content{R"({"type":"object","properties":{}})"}});
+        }
+        Fence fence{control_texts_};
+        const Conversation conversation{probe, fence};
+        const auto rendered = render_chat(templates_.get(), conversation.inputs);
+        if (!with_tools) plain_ = answers_plainly(rendered);
+        show_tokens(rendered);
+      } catch (const std::exception&) {
+        continue;  // a template that refuses the probe simply shows none
       }
-    } catch (const std::exception&) {
-      // A template that refuses the probe simply shows none.
-      visible_.clear();
     }
+  }
+
+  void show_tokens(const RenderedChat& rendered) {
+    auto texts = rendered.preserved_tokens;
+    texts.push_back(rendered.thinking_start_tag);
+    texts.insert(texts.end(), rendered.thinking_end_tags.begin(), rendered.thinking_end_tags.end());
+    for (const auto& text : texts) {
+      if (text.empty()) continue;
+      const auto tokens = common_tokenize(vocab_, text, false, true);
+      if (tokens.size() == 1) visible_.push_back(tokens.front());
+    }
+  }
+
+  // Whether an answer without tools is plain text with the reasoning between two tags, which needs
+  // no parser: the library's must say the same about a few answers.
+  static bool answers_plainly(const RenderedChat& rendered) {
+    std::vector<std::string> answers{"Hello, world.", " Hello\n\n```json\n{\"a\": [1]}\n```\n"};
+    if (!rendered.thinking_start_tag.empty() && !rendered.thinking_end_tags.empty()) {
+      answers.push_back(rendered.thinking_start_tag + "hm" + rendered.thinking_end_tags.front() +
+                        "Hello");
+    }
+    for (const auto& answer : answers) {
+      const auto parser = make_answer_parser(rendered, false, false);
+      std::vector<domain::Event> parsed;
+      parser->feed(answer, parsed);
+      parser->finish(false, parsed);
+      TextAssembler text{rules_of(rendered, {})};
+      text.feed(answer);
+      text.finish();
+      std::vector<domain::Event> plain;
+      while (text.has_ready()) plain.push_back(text.take_ready(4096));
+      if (said(parsed) != said(plain)) return false;
+    }
+    return true;
+  }
+  // The answer's text and its reasoning, without space around them.
+  static std::pair<std::string, std::string> said(const std::vector<domain::Event>& events) {
+    std::pair<std::string, std::string> out;
+    for (const auto& event : events) {
+      if (const auto* text = std::get_if<domain::TextDelta>(&event))
+        out.first += text->text.reveal();
+      if (const auto* reasoning = std::get_if<domain::ReasoningDelta>(&event))
+        out.second += reasoning->text.reveal();
+    }
+    out.first = trim_ascii(out.first);
+    out.second = trim_ascii(out.second);
+    return out;
   }
 
   // The texts that tokenizing with control tokens would take for one.
@@ -183,12 +291,14 @@ class Maker final : public PromptMaker {
     }
   }
 
+  const llama_model* model_;
   const llama_vocab* vocab_;
   std::uint32_t context_tokens_;
   common_chat_templates_ptr templates_;
   ControlTexts control_texts_;
   std::vector<llama_token> visible_;
   std::size_t longest_token_ = 1;
+  bool plain_ = true;
 };
 
 }  // namespace

@@ -4,6 +4,8 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
+#include <vector>
 
 #include "core/unique_fd.hpp"
 #include "domain/request.hpp"
@@ -34,9 +36,12 @@ class Model : public StepModel {
 
   virtual std::uint64_t size_bytes() const noexcept = 0;
   // Renders the model's chat template, tokenises, and sets up sampling. Errors: invalid_argument
-  // (the template refused), context_exceeded (both numbers; "tokens" is a lower bound for prompts
-  // that are far too long), internal.
+  // (the template refused, a schema is not understood), context_exceeded (both numbers; "tokens" is
+  // a lower bound for prompts that are far too long), too_large, internal.
   virtual Result<Prompt> prepare(domain::GenerateRequest request) = 0;
+  // The embedding of a prompt; on the computing thread. What it needs is made at the first call.
+  // Errors: context_exceeded (both numbers), too_large (memory), internal.
+  virtual Result<std::vector<float>> embed(std::span<const Token> tokens) = 0;
 };
 
 }  // namespace tacit::engine

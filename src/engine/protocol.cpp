@@ -5,12 +5,15 @@
 #include <cstring>
 
 #include "core/text.hpp"
+#include "engine/wire_codec.hpp"
 #include "engine/wire_error.hpp"
+#include "engine/wire_request.hpp"
 
 namespace tacit::engine {
 namespace {
 
 using Limits = ProtocolLimits;
+using namespace wire;  // NOLINT(google-build-using-namespace): this file's own vocabulary
 
 enum class Type : std::uint8_t {
   generate = 1,
@@ -25,60 +28,9 @@ enum class Type : std::uint8_t {
   reasoning = 34,
   finished = 35,
   failed = 36,
-};
-
-// A frame is written twice: once to count, once into a buffer of exactly that size, so that content
-// is never left behind in a buffer that was outgrown.
-class Counter {
- public:
-  void bytes(const void*, std::size_t n) { size_ += n; }
-  std::size_t size() const noexcept { return size_; }
-
- private:
-  std::size_t size_ = 0;
-};
-class Filler {
- public:
-  explicit Filler(std::span<std::byte> out) : out_{out} {}
-  void bytes(const void* data, std::size_t n) {
-    if (n > 0) std::memcpy(out_.data(), data, n);
-    out_ = out_.subspan(n);
-  }
-
- private:
-  std::span<std::byte> out_;
-};
-
-template <class Sink> class Writer {
- public:
-  explicit Writer(Sink& sink) : sink_{sink} {}
-  void type(Type v) { u8(static_cast<std::uint8_t>(v)); }
-  void u8(std::uint8_t v) { little(v, 1); }
-  void u16(std::uint16_t v) { little(v, 2); }
-  void u32(std::uint32_t v) { little(v, 4); }
-  void u64(std::uint64_t v) { little(v, 8); }
-  void f32(float v) {
-    std::uint32_t bits = 0;
-    std::memcpy(&bits, &v, sizeof bits);
-    u32(bits);
-  }
-  void text(std::string_view v) {
-    u32(static_cast<std::uint32_t>(v.size()));
-    sink_.bytes(v.data(), v.size());
-  }
-  void error(const Error& v) {
-    const auto wire = to_wire(v);
-    u16(wire.row);
-    for (const auto value : wire.values) u64(static_cast<std::uint64_t>(value));
-  }
-
- private:
-  void little(std::uint64_t v, std::size_t n) {
-    std::byte raw[8];
-    for (std::size_t i = 0; i < n; ++i) raw[i] = static_cast<std::byte>(v >> (8 * i));
-    sink_.bytes(raw, n);
-  }
-  Sink& sink_;
+  tool_call = 37,
+  tokens = 38,
+  vector = 39,
 };
 
 template <class Body> SecretBytes frame(const Body& body) {
@@ -91,108 +43,6 @@ template <class Body> SecretBytes frame(const Body& body) {
   fill.u32(static_cast<std::uint32_t>(counter.size()));
   body(fill);
   return out;
-}
-
-// Sampling: a bit per field that is present, then those fields.
-template <class W> void put_sampling(W& out, const domain::Sampling& s) {
-  const auto bit = [](bool present, unsigned at) { return static_cast<unsigned>(present) << at; };
-  out.u8(static_cast<std::uint8_t>(bit(s.temperature.has_value(), 0) | bit(s.top_p.has_value(), 1) |
-                                   bit(s.min_p.has_value(), 2) | bit(s.top_k.has_value(), 3) |
-                                   bit(s.frequency_penalty.has_value(), 4) |
-                                   bit(s.presence_penalty.has_value(), 5) |
-                                   bit(s.seed.has_value(), 6)));
-  if (s.temperature) out.f32(*s.temperature);
-  if (s.top_p) out.f32(*s.top_p);
-  if (s.min_p) out.f32(*s.min_p);
-  if (s.top_k) out.u32(static_cast<std::uint32_t>(*s.top_k));
-  if (s.frequency_penalty) out.f32(*s.frequency_penalty);
-  if (s.presence_penalty) out.f32(*s.presence_penalty);
-  if (s.seed) out.u32(*s.seed);
-}
-
-template <class W> void put_request(W& out, const domain::GenerateRequest& request) {
-  out.text(request.model);
-  out.text(request.tenant);
-  put_sampling(out, request.sampling);
-  out.u8(request.max_tokens ? 1 : 0);
-  if (request.max_tokens) out.u32(*request.max_tokens);
-  out.u32(static_cast<std::uint32_t>(request.messages.size()));
-  for (const auto& message : request.messages) {
-    out.u8(static_cast<std::uint8_t>(message.role));
-    out.text(message.content.reveal());
-  }
-  out.u32(static_cast<std::uint32_t>(request.stop.size()));
-  for (const auto& stop : request.stop) out.text(stop.reveal());
-}
-
-Result<std::string_view> get_text(ByteReader& in, std::size_t size_max) {
-  TACIT_TRY(const auto raw, in.sized(size_max));
-  if (!is_utf8(as_text(raw))) return fail(Code::malformed, "text is not UTF-8");
-  return as_text(raw);
-}
-
-Result<bool> get_bool(ByteReader& in) {
-  TACIT_TRY(const auto v, in.u8());
-  if (v > 1) return fail(Code::malformed, "flag is neither 0 nor 1");
-  return v == 1;
-}
-
-Result<domain::Sampling> get_sampling(ByteReader& in) {
-  domain::Sampling s;
-  TACIT_TRY(const unsigned present, in.u8());
-  if (present > 0x7f) return fail(Code::malformed, "unknown sampling field");
-  const auto has = [present](unsigned at) { return (present >> at & 1u) != 0; };
-  const auto get = [&in](bool there, std::optional<float>& into) -> Result<void> {
-    if (!there) return {};
-    TACIT_TRY(const auto v, in.f32());
-    into = v;
-    return {};
-  };
-  TACIT_CHECK(get(has(0), s.temperature));
-  TACIT_CHECK(get(has(1), s.top_p));
-  TACIT_CHECK(get(has(2), s.min_p));
-  if (has(3)) {
-    TACIT_TRY(const auto v, in.u32());
-    s.top_k = static_cast<std::int32_t>(v);
-  }
-  TACIT_CHECK(get(has(4), s.frequency_penalty));
-  TACIT_CHECK(get(has(5), s.presence_penalty));
-  if (has(6)) {
-    TACIT_TRY(const auto v, in.u32());
-    s.seed = v;
-  }
-  return s;
-}
-
-Result<domain::GenerateRequest> get_request(ByteReader& in) {
-  domain::GenerateRequest request;
-  TACIT_TRY(const auto model, get_text(in, Limits::name_bytes_max));
-  request.model = model;
-  TACIT_TRY(const auto tenant, get_text(in, Limits::name_bytes_max));
-  request.tenant = tenant;
-  TACIT_TRY(request.sampling, get_sampling(in));
-  TACIT_TRY(const bool has_max, get_bool(in));
-  if (has_max) {
-    TACIT_TRY(const auto max, in.u32());
-    request.max_tokens = max;
-  }
-  TACIT_TRY(const auto num_messages, in.u32());
-  if (num_messages > Limits::messages_max) return fail(Code::too_large, "too many messages");
-  for (std::uint32_t i = 0; i < num_messages; ++i) {
-    TACIT_TRY(const auto role, in.u8());
-    if (role > static_cast<std::uint8_t>(domain::Role::tool))
-      return fail(Code::malformed, "unknown role");
-    TACIT_TRY(const auto content, get_text(in, Limits::content_bytes_max));
-    request.messages.push_back({static_cast<domain::Role>(role), domain::Content{content}});
-  }
-  TACIT_TRY(const auto num_stops, in.u32());
-  if (num_stops > Limits::stops_max) return fail(Code::too_large, "too many stop texts");
-  for (std::uint32_t i = 0; i < num_stops; ++i) {
-    TACIT_TRY(const auto stop, get_text(in, Limits::stop_bytes_max));
-    request.stop.emplace_back(stop);
-  }
-  TACIT_CHECK(check_request(request));
-  return request;
 }
 
 Result<Error> get_error(ByteReader& in) {
@@ -220,11 +70,90 @@ Result<domain::Usage> get_usage(ByteReader& in) {
   return usage;
 }
 
-template <class Delta> Result<domain::Event> get_delta(ByteReader& in) {
+Result<domain::TokenLogprob> get_logprob(ByteReader& in, bool with_top) {
+  domain::TokenLogprob out;
+  TACIT_TRY(out.token, get_i32(in));
+  TACIT_TRY(const auto bytes, in.sized(Limits::token_bytes_max));
+  out.bytes = domain::Content{as_text(bytes)};
+  TACIT_TRY(out.logprob, in.f32());
+  if (!(out.logprob <= 0.0f)) return fail(Code::malformed, "log-probability out of range");
+  if (!with_top) return out;
+  TACIT_TRY(const auto n, get_count(in, Limits::logprobs_max, "too many alternatives"));
+  for (std::uint32_t i = 0; i < n; ++i) {
+    TACIT_TRY(auto each, get_logprob(in, false));
+    out.top.push_back(std::move(each));
+  }
+  return out;
+}
+
+Result<domain::Event> get_text_delta(ByteReader& in) {
+  domain::TextDelta out;
+  TACIT_TRY(out.num_tokens, in.u32());
+  TACIT_TRY(const auto text, get_text(in, Limits::delta_bytes_max));
+  out.text = domain::Content{text};
+  TACIT_TRY(const auto n, get_count(in, Limits::delta_logprobs_max, "too many log-probabilities"));
+  for (std::uint32_t i = 0; i < n; ++i) {
+    TACIT_TRY(auto each, get_logprob(in, true));
+    out.logprobs.push_back(std::move(each));
+  }
+  if (text.empty() && n == 0) return fail(Code::malformed, "empty delta");
+  return out;
+}
+
+Result<domain::Event> get_reasoning_delta(ByteReader& in) {
   TACIT_TRY(const auto num_tokens, in.u32());
   TACIT_TRY(const auto text, get_text(in, Limits::delta_bytes_max));
   if (text.empty()) return fail(Code::malformed, "empty delta");
-  return Delta{domain::Content{text}, num_tokens};
+  return domain::ReasoningDelta{domain::Content{text}, num_tokens};
+}
+
+Result<domain::Event> get_tool_call(ByteReader& in) {
+  domain::ToolCallDelta out;
+  TACIT_TRY(out.num_tokens, in.u32());
+  TACIT_TRY(out.index, in.u32());
+  TACIT_TRY(const auto id, get_text(in, Limits::name_bytes_max));
+  TACIT_TRY(const auto name, get_text(in, Limits::name_bytes_max));
+  TACIT_TRY(const auto arguments, get_text(in, Limits::delta_bytes_max));
+  if (name.empty() && arguments.empty()) return fail(Code::malformed, "empty delta");
+  out.id = id;
+  out.name = name;
+  out.arguments = domain::Content{arguments};
+  return out;
+}
+
+Result<domain::Event> get_tokens(ByteReader& in) {
+  domain::TokensDelta out;
+  TACIT_TRY(const auto n, get_count(in, Limits::delta_values_max, "too many tokens"));
+  if (n == 0) return fail(Code::malformed, "empty delta");
+  for (std::uint32_t i = 0; i < n; ++i) {
+    TACIT_TRY(const auto token, get_i32(in));
+    out.tokens.push_back(token);
+  }
+  return out;
+}
+
+Result<domain::Event> get_vector(ByteReader& in) {
+  domain::VectorDelta out;
+  TACIT_TRY(const auto n, get_count(in, Limits::delta_values_max, "too many values"));
+  if (n == 0) return fail(Code::malformed, "empty delta");
+  for (std::uint32_t i = 0; i < n; ++i) {
+    TACIT_TRY(const auto value, in.f32());
+    if (!std::isfinite(value)) return fail(Code::malformed, "value is not a number");
+    out.values.push_back(value);
+  }
+  return out;
+}
+
+Result<domain::Event> get_finished(ByteReader& in) {
+  domain::Finished out;
+  TACIT_TRY(out.reason, get_enum(in, domain::FinishReason::tool_calls, "unknown finish reason"));
+  TACIT_TRY(out.usage, get_usage(in));
+  TACIT_TRY(const bool by_stop, get_bool(in));
+  if (by_stop) {
+    TACIT_TRY(const auto index, in.u32());
+    out.stop_index = index;
+  }
+  return out;
 }
 
 Result<domain::Event> get_event(Type type, ByteReader& in) {
@@ -233,16 +162,12 @@ Result<domain::Event> get_event(Type type, ByteReader& in) {
       TACIT_TRY(const auto n, in.u32());
       return domain::Started{n};
     }
-    case Type::text: return get_delta<domain::TextDelta>(in);
-    case Type::reasoning: return get_delta<domain::ReasoningDelta>(in);
-    case Type::finished: {
-      TACIT_TRY(const auto reason, in.u8());
-      if (reason > static_cast<std::uint8_t>(domain::FinishReason::length)) {
-        return fail(Code::malformed, "unknown finish reason");
-      }
-      TACIT_TRY(const auto usage, get_usage(in));
-      return domain::Finished{static_cast<domain::FinishReason>(reason), usage};
-    }
+    case Type::text: return get_text_delta(in);
+    case Type::reasoning: return get_reasoning_delta(in);
+    case Type::tool_call: return get_tool_call(in);
+    case Type::tokens: return get_tokens(in);
+    case Type::vector: return get_vector(in);
+    case Type::finished: return get_finished(in);
     case Type::failed: {
       TACIT_TRY(auto error, get_error(in));
       return domain::Failed{std::move(error)};
@@ -251,60 +176,11 @@ Result<domain::Event> get_event(Type type, ByteReader& in) {
   }
 }
 
-Result<void> check_range(const std::optional<float>& value, float low, float high) {
-  if (value && !(std::isfinite(*value) && *value >= low && *value <= high)) {
-    return fail(Code::invalid_argument, "sampling parameter out of range");
-  }
-  return {};
-}
-
 template <class... Fs> struct Overload : Fs... {
   using Fs::operator()...;
 };
 
 }  // namespace
-
-Result<void> check_request(const domain::GenerateRequest& request) {
-  if (request.model.size() > Limits::name_bytes_max ||
-      request.tenant.size() > Limits::name_bytes_max) {
-    return fail(Code::too_large, "name too long");
-  }
-  if (!is_utf8(request.model) || !is_utf8(request.tenant))
-    return fail(Code::invalid_argument, "name is not UTF-8");
-  const auto& s = request.sampling;
-  TACIT_CHECK(check_range(s.temperature, 0.0f, 2.0f));
-  TACIT_CHECK(check_range(s.top_p, 0.0f, 1.0f));
-  TACIT_CHECK(check_range(s.min_p, 0.0f, 1.0f));
-  TACIT_CHECK(check_range(s.frequency_penalty, -2.0f, 2.0f));
-  TACIT_CHECK(check_range(s.presence_penalty, -2.0f, 2.0f));
-  if (s.top_k && *s.top_k < 0)
-    return fail(Code::invalid_argument, "sampling parameter out of range");
-  if (request.messages.size() > Limits::messages_max)
-    return fail(Code::too_large, "too many messages");
-  std::size_t bytes = 0;
-  for (const auto& message : request.messages) {
-    if (message.role > domain::Role::tool) return fail(Code::invalid_argument, "unknown role");
-    if (!is_utf8(message.content.reveal()))
-      return fail(Code::invalid_argument, "message is not UTF-8");
-    bytes += message.content.size();
-    if (bytes > Limits::content_bytes_max) {
-      return fail(Error{Code::too_large, "conversation too long"}.with(
-          "limit", static_cast<std::int64_t>(Limits::content_bytes_max)));
-    }
-  }
-  if (request.stop.size() > Limits::stops_max) {
-    return fail(Error{Code::too_large, "too many stop texts"}.with("limit", Limits::stops_max));
-  }
-  for (const auto& stop : request.stop) {
-    if (stop.empty()) return fail(Code::invalid_argument, "stop text is empty");
-    if (stop.size() > Limits::stop_bytes_max) {
-      return fail(
-          Error{Code::too_large, "stop text too long"}.with("limit", Limits::stop_bytes_max));
-    }
-    if (!is_utf8(stop.reveal())) return fail(Code::invalid_argument, "stop text is not UTF-8");
-  }
-  return {};
-}
 
 SecretBytes encode_command(const Command& command) {
   return std::visit(Overload{[](const Generate& v) {
@@ -369,43 +245,83 @@ SecretBytes encode_notice(const Notice& notice) {
       notice);
 }
 
-SecretBytes encode_update(const Update& update) {
-  const auto delta = [&update](Type type, const auto& v) {
+namespace {
+
+template <class W> void put_logprob(W& out, const domain::TokenLogprob& v, bool with_top) {
+  out.i32(v.token);
+  out.text(v.bytes.reveal());
+  out.f32(v.logprob);
+  if (!with_top) return;
+  out.u32(static_cast<std::uint32_t>(v.top.size()));
+  for (const auto& each : v.top) put_logprob(out, each, false);
+}
+
+struct PutEvent {
+  RequestId id;
+  template <class Body> SecretBytes put(Type type, const Body& body) const {
     return frame([&](auto& out) {
       out.type(type);
-      out.u64(update.id);
+      out.u64(id);
+      body(out);
+    });
+  }
+  SecretBytes operator()(const domain::Started& v) const {
+    return put(Type::started, [&](auto& out) { out.u32(v.prompt_tokens); });
+  }
+  SecretBytes operator()(const domain::TextDelta& v) const {
+    return put(Type::text, [&](auto& out) {
+      out.u32(v.num_tokens);
+      out.text(v.text.reveal());
+      out.u32(static_cast<std::uint32_t>(v.logprobs.size()));
+      for (const auto& each : v.logprobs) put_logprob(out, each, true);
+    });
+  }
+  SecretBytes operator()(const domain::ReasoningDelta& v) const {
+    return put(Type::reasoning, [&](auto& out) {
       out.u32(v.num_tokens);
       out.text(v.text.reveal());
     });
-  };
-  return std::visit(
-      Overload{[&](const domain::Started& v) {
-                 return frame([&](auto& out) {
-                   out.type(Type::started);
-                   out.u64(update.id);
-                   out.u32(v.prompt_tokens);
-                 });
-               },
-               [&](const domain::TextDelta& v) { return delta(Type::text, v); },
-               [&](const domain::ReasoningDelta& v) { return delta(Type::reasoning, v); },
-               [&](const domain::Finished& v) {
-                 return frame([&](auto& out) {
-                   out.type(Type::finished);
-                   out.u64(update.id);
-                   out.u8(static_cast<std::uint8_t>(v.reason));
-                   out.u32(v.usage.prompt_tokens);
-                   out.u32(v.usage.cached_prompt_tokens);
-                   out.u32(v.usage.completion_tokens);
-                 });
-               },
-               [&](const domain::Failed& v) {
-                 return frame([&](auto& out) {
-                   out.type(Type::failed);
-                   out.u64(update.id);
-                   out.error(v.error);
-                 });
-               }},
-      update.event);
+  }
+  SecretBytes operator()(const domain::ToolCallDelta& v) const {
+    return put(Type::tool_call, [&](auto& out) {
+      out.u32(v.num_tokens);
+      out.u32(v.index);
+      out.text(v.id);
+      out.text(v.name);
+      out.text(v.arguments.reveal());
+    });
+  }
+  SecretBytes operator()(const domain::TokensDelta& v) const {
+    return put(Type::tokens, [&](auto& out) {
+      out.u32(static_cast<std::uint32_t>(v.tokens.size()));
+      for (const auto token : v.tokens) out.i32(token);
+    });
+  }
+  SecretBytes operator()(const domain::VectorDelta& v) const {
+    return put(Type::vector, [&](auto& out) {
+      out.u32(static_cast<std::uint32_t>(v.values.size()));
+      for (const auto value : v.values) out.f32(value);
+    });
+  }
+  SecretBytes operator()(const domain::Finished& v) const {
+    return put(Type::finished, [&](auto& out) {
+      out.type(v.reason);
+      out.u32(v.usage.prompt_tokens);
+      out.u32(v.usage.cached_prompt_tokens);
+      out.u32(v.usage.completion_tokens);
+      out.flag(v.stop_index.has_value());
+      if (v.stop_index) out.u32(*v.stop_index);
+    });
+  }
+  SecretBytes operator()(const domain::Failed& v) const {
+    return put(Type::failed, [&](auto& out) { out.error(v.error); });
+  }
+};
+
+}  // namespace
+
+SecretBytes encode_update(const Update& update) {
+  return std::visit(PutEvent{update.id}, update.event);
 }
 
 Result<Command> decode_command(BytesView bytes) {

@@ -28,14 +28,23 @@
 
 namespace tacit::engine {
 
-inline constexpr std::uint16_t kProtocolVersion = 1;
+inline constexpr std::uint16_t kProtocolVersion = 2;
 
 struct ProtocolLimits {
   static constexpr std::size_t request_frame_bytes_max = 34 * 1024 * 1024;  // front to worker
-  static constexpr std::size_t event_frame_bytes_max = 32 * 1024;           // worker to front
+  static constexpr std::size_t event_frame_bytes_max = 64 * 1024;           // worker to front
   static constexpr std::size_t delta_bytes_max = 16 * 1024;
+  static constexpr std::size_t delta_values_max = 4096;  // tokens or floats
+  static constexpr std::size_t delta_logprobs_max = 8;   // tokens with log-probabilities
+  static constexpr std::size_t logprobs_max = 20;        // alternatives of each
+  static constexpr std::size_t token_bytes_max = 128;    // of a token's text in those
   static constexpr std::size_t messages_max = 16'384;
-  static constexpr std::size_t content_bytes_max = 32 * 1024 * 1024;  // all messages together
+  static constexpr std::size_t tool_calls_max = 16'384;  // all messages together
+  static constexpr std::size_t tools_max = 512;
+  static constexpr std::size_t tokens_max = 1024 * 1024;  // of a tokenized prompt
+  static constexpr std::size_t biases_max = 4096;
+  static constexpr std::size_t constraint_bytes_max = 256 * 1024;
+  static constexpr std::size_t content_bytes_max = 32 * 1024 * 1024;  // all texts together
   static constexpr std::size_t stops_max = 64;
   static constexpr std::size_t stop_bytes_max = 4096;
   static constexpr std::size_t name_bytes_max = 512;
@@ -87,7 +96,7 @@ struct Update {
 
 // check_request tells whether a request fits the protocol's limits: the front asks before it sends,
 // the worker before it believes. Errors: too_large (which limit), invalid_argument (sampling out of
-// range, text that is not UTF-8, empty stop text).
+// range, text that is not UTF-8, empty stop text...). Defined in wire_request.cpp.
 Result<void> check_request(const domain::GenerateRequest& request);
 
 // encode_* makes one whole frame, length included. The value must be within the limits.

@@ -27,6 +27,19 @@ domain::GenerateRequest full_request() {
                       .seed = 42u};
   request.max_tokens = 17;
   request.stop.emplace_back("\n\n");
+  request.sampling.mirostat_eta = 0.25f;
+  request.messages.push_back({domain::Role::assistant, {}, domain::Content{"hm"}, {}, "", ""});
+  request.messages.back().tool_calls.push_back({"c", "add", domain::Content{R"({"a":1})"}});
+  request.messages.push_back({domain::Role::tool, domain::Content{"2"}, {}, {}, "c", "add"});
+  request.tools.push_back({"add", domain::Content{"Adds."}, domain::Content{"{}"}});
+  request.tool_choice = {domain::ToolUse::required, "add", false};
+  request.constraint = {domain::Constraint::Kind::json_schema, domain::Content{"{}"}};
+  request.reasoning = {domain::Effort::low, 100u};
+  request.logit_bias.push_back({5, -100.0f});
+  request.logprobs = 3;
+  request.ignore_end = true;
+  request.text = domain::Content{"raw"};
+  request.tokens = std::vector<std::int32_t>{1, 2, 3};
   return request;
 }
 
@@ -44,6 +57,11 @@ TEST(Protocol, GenerateComesBackWhole) {
   EXPECT_EQ(generate.request.sampling.top_k, 7);
   EXPECT_EQ(generate.request.sampling.seed, 42u);
   EXPECT_EQ(generate.request.max_tokens, 17u);
+  EXPECT_EQ(generate.request.messages[2].tool_calls.at(0).arguments.reveal(), R"({"a":1})");
+  EXPECT_EQ(generate.request.tools.at(0).name, "add");
+  EXPECT_EQ(generate.request.tool_choice.use, domain::ToolUse::required);
+  EXPECT_EQ(generate.request.reasoning.tokens_max, 100u);
+  EXPECT_EQ(generate.request.tokens->at(2), 3);
   EXPECT_TRUE(same_bytes(frame, encode_command(*decoded)));
 }
 
@@ -69,6 +87,14 @@ TEST(Protocol, EveryFrameComesBackWhole) {
   events.emplace_back(domain::Started{12});
   events.emplace_back(domain::TextDelta{domain::Content{"é"}, 2});
   events.emplace_back(domain::ReasoningDelta{domain::Content{"hm"}, 1});
+  domain::TextDelta with_logprobs{domain::Content{"a"}, 1};
+  with_logprobs.logprobs.push_back({7, domain::Content{"\xC3"}, -0.5f});
+  with_logprobs.logprobs.back().top.push_back({8, domain::Content{"b"}, -1.5f});
+  events.emplace_back(std::move(with_logprobs));
+  events.emplace_back(domain::ToolCallDelta{1, "c", "add", domain::Content{"{"}, 2});
+  events.emplace_back(domain::TokensDelta{{1, -2, 3}});
+  events.emplace_back(domain::VectorDelta{{0.5f, -1.0f}});
+  events.emplace_back(domain::Finished{domain::FinishReason::tool_calls, {9, 4, 3}, 2u});
   events.emplace_back(domain::Finished{domain::FinishReason::length, {9, 4, 3}});
   events.emplace_back(domain::Failed{Error{Code::internal, "decoding failed"}});
   for (auto& event : events) {
@@ -90,7 +116,7 @@ TEST(Protocol, TruncatedAndTrailingBytesAreRefused) {
 }
 
 TEST(Protocol, TextThatIsNotUtf8IsRefused) {
-  const auto frame = encode_update({1, domain::TextDelta{domain::Content{"ab"}, 1}});
+  const auto frame = encode_update({1, domain::ReasoningDelta{domain::Content{"ab"}, 1}});
   Bytes bytes{body(frame).begin(), body(frame).end()};
   bytes.back() = std::byte{0xff};
   const auto back = decode_update(bytes);

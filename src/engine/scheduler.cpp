@@ -1,9 +1,12 @@
 #include "engine/scheduler.hpp"
 
 #include <algorithm>
+#include <deque>
+#include <iterator>
 #include <utility>
 
 #include "core/secret.hpp"
+#include "core/text.hpp"
 
 namespace tacit::engine {
 namespace {
@@ -24,7 +27,10 @@ struct Scheduler::Sequence {
         num_prompt{static_cast<std::uint32_t>(tokens.size())},
         sampler{std::move(prompt.sampler)},
         text{std::move(prompt.rules)},
+        num_stops{prompt.num_stops},
+        parser{std::move(prompt.parser)},
         max_tokens{prompt.max_tokens},
+        logprobs_wanted{prompt.logprobs},
         credit{deltas},
         credit_window{deltas} {}
   ~Sequence() { wipe_tokens(tokens); }
@@ -46,7 +52,13 @@ struct Scheduler::Sequence {
   std::uint32_t position = 0;
   std::unique_ptr<Sampler> sampler;
   TextAssembler text;
+  std::uint32_t num_stops;
+  std::unique_ptr<AnswerParser> parser;
+  std::deque<domain::Event> parsed;  // by the parser, not yet sent
+  std::uint32_t num_unparsed = 0;    // tokens of which the parser has said nothing yet
   std::optional<std::uint32_t> max_tokens;
+  std::optional<std::uint32_t> logprobs_wanted;
+  std::vector<domain::TokenLogprob> logprobs;  // not yet sent
   std::uint32_t credit;
   std::uint32_t credit_window;  // what was granted at the start: more may never be there at once
   std::uint32_t num_ends = 0;   // the end token, which is counted but not kept
@@ -55,6 +67,44 @@ struct Scheduler::Sequence {
   bool started = false;
   domain::FinishReason reason = domain::FinishReason::stop;
 };
+
+namespace {
+
+// How many tokens' log-probabilities travel with one piece of text.
+constexpr std::size_t kDeltaLogprobs = 8;
+
+domain::Content& text_of(domain::Event& event) {
+  if (auto* text = std::get_if<domain::TextDelta>(&event)) return text->text;
+  if (auto* reasoning = std::get_if<domain::ReasoningDelta>(&event)) return reasoning->text;
+  return std::get<domain::ToolCallDelta>(event).arguments;
+}
+
+domain::Event piece_of(const domain::Event& event, std::string_view text, bool first,
+                       std::uint32_t num_tokens) {
+  if (std::holds_alternative<domain::TextDelta>(event))
+    return domain::TextDelta{domain::Content{text}, num_tokens};
+  if (std::holds_alternative<domain::ReasoningDelta>(event))
+    return domain::ReasoningDelta{domain::Content{text}, num_tokens};
+  const auto& call = std::get<domain::ToolCallDelta>(event);
+  if (!first) return domain::ToolCallDelta{call.index, {}, {}, domain::Content{text}, num_tokens};
+  return domain::ToolCallDelta{call.index, call.id, call.name, domain::Content{text}, num_tokens};
+}
+
+}  // namespace
+
+// Puts a parsed event in line, in pieces of at most `bytes_max`.
+void Scheduler::enqueue(Sequence& sequence, domain::Event event, std::size_t bytes_max) {
+  auto rest = text_of(event).reveal();
+  bool first = true;
+  do {
+    auto n = utf8_complete_prefix(rest.substr(0, std::min(rest.size(), bytes_max)));
+    if (n == 0) n = rest.size();  // no character: the parser gives none such
+    const auto num_tokens = std::exchange(sequence.num_unparsed, 0u);
+    sequence.parsed.push_back(piece_of(event, rest.substr(0, n), first, num_tokens));
+    rest.remove_prefix(n);
+    first = false;
+  } while (!rest.empty());
+}
 
 Scheduler::Scheduler(StepModel& model, EventSink& sink, SchedulerOptions options)
     : model_{model}, sink_{sink}, options_{options}, slots_(model.num_slots(), nullptr) {}
@@ -121,9 +171,17 @@ bool Scheduler::step() {
   }
   for (std::size_t i = 0; i < batch_.size(); ++i) {
     ++batch_owner_[i]->position;
-    if (batch_[i].sample) accept(*batch_owner_[i], model_.sample(*batch_owner_[i]->sampler, i));
+    if (batch_[i].sample) sample(*batch_owner_[i], i);
   }
   return true;
+}
+
+void Scheduler::sample(Sequence& sequence, std::size_t index) {
+  const auto token = model_.sample(*sequence.sampler, index);
+  if (!token) return end(sequence, domain::Failed{token.error()});
+  if (sequence.logprobs_wanted && !model_.is_end(*token))
+    sequence.logprobs.push_back(model_.logprob(index, *token, *sequence.logprobs_wanted));
+  accept(sequence, *token);
 }
 
 // Fills free slots from the line, oldest first; makes room by parking when nobody leaves by
@@ -247,6 +305,7 @@ void Scheduler::accept(Sequence& sequence, Token token) {
       sequence.tokens.size() > model_.context_tokens_max()) {
     return begin_finish(sequence, domain::FinishReason::length);
   }
+  if (sequence.parser) parse_ready(sequence);
   if (flush(sequence)) return;
   if (sequence.credit == 0) sequence.state = State::stalled;
 }
@@ -254,21 +313,70 @@ void Scheduler::accept(Sequence& sequence, Token token) {
 void Scheduler::begin_finish(Sequence& sequence, domain::FinishReason reason) {
   take_slot(sequence);
   sequence.state = State::finishing;
-  sequence.reason = reason;
   sequence.text.finish();
+  if (sequence.parser) {
+    parse_ready(sequence);
+    std::vector<domain::Event> events;
+    sequence.parser->finish(reason == domain::FinishReason::length, events);
+    for (auto& event : events) enqueue(sequence, std::move(event), options_.delta_bytes_max);
+    if (reason == domain::FinishReason::stop && sequence.parser->found_tool_call())
+      reason = domain::FinishReason::tool_calls;
+  }
+  sequence.reason = reason;
   flush(sequence);
 }
 
-bool Scheduler::flush(Sequence& sequence) {
-  while (sequence.credit > 0 && sequence.text.has_ready()) {
-    --sequence.credit;
-    sink_.on_event(sequence.key, sequence.text.take_ready(options_.delta_bytes_max));
+// Hands what the assembler has to the parser.
+void Scheduler::parse_ready(Sequence& sequence) {
+  std::vector<domain::Event> events;
+  while (sequence.text.has_ready()) {
+    const auto piece = sequence.text.take_ready(options_.delta_bytes_max);
+    const auto& text = std::get<domain::TextDelta>(piece);  // a parser leaves no tags to the rules
+    sequence.num_unparsed += text.num_tokens;
+    sequence.parser->feed(text.text.reveal(), events);
   }
-  if (sequence.state != State::finishing || sequence.text.has_ready()) return false;
+  for (auto& event : events) enqueue(sequence, std::move(event), options_.delta_bytes_max);
+}
+
+std::optional<domain::Event> Scheduler::next_delta(Sequence& sequence) {
+  std::optional<domain::Event> event;
+  if (!sequence.parsed.empty()) {
+    event = std::move(sequence.parsed.front());
+    sequence.parsed.pop_front();
+  } else if (!sequence.parser && sequence.text.has_ready()) {
+    event = sequence.text.take_ready(options_.delta_bytes_max);
+  } else if (sequence.state == State::finishing && !sequence.logprobs.empty()) {
+    event = domain::TextDelta{domain::Content{}, 0};
+  }
+  if (!event || sequence.logprobs.empty()) return event;
+  if (auto* text = std::get_if<domain::TextDelta>(&*event)) {
+    const auto n = std::min(sequence.logprobs.size(), kDeltaLogprobs);
+    const auto begin = sequence.logprobs.begin();
+    text->logprobs.assign(std::make_move_iterator(begin),
+                          std::make_move_iterator(begin + static_cast<std::ptrdiff_t>(n)));
+    sequence.logprobs.erase(begin, begin + static_cast<std::ptrdiff_t>(n));
+  } else {
+    sequence.logprobs.clear();  // of reasoning and tool calls, nobody is told
+  }
+  return event;
+}
+
+bool Scheduler::flush(Sequence& sequence) {
+  while (sequence.credit > 0) {
+    auto delta = next_delta(sequence);
+    if (!delta) break;
+    --sequence.credit;
+    sink_.on_event(sequence.key, *std::move(delta));
+  }
+  const bool more = !sequence.parsed.empty() || sequence.text.has_ready() ||
+                    (sequence.state == State::finishing && !sequence.logprobs.empty());
+  if (sequence.state != State::finishing || more) return false;
   const domain::Usage usage{.prompt_tokens = sequence.num_prompt,
                             .cached_prompt_tokens = 0,
                             .completion_tokens = sequence.num_generated()};
-  end(sequence, domain::Finished{sequence.reason, usage});
+  auto stop = sequence.text.stop_index();
+  if (stop && *stop >= sequence.num_stops) stop.reset();
+  end(sequence, domain::Finished{sequence.reason, usage, stop});
   return true;
 }
 

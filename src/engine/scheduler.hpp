@@ -27,6 +27,8 @@
 
 #include "core/error.hpp"
 #include "domain/event.hpp"
+#include "domain/request.hpp"
+#include "engine/answer_parser.hpp"
 #include "engine/text_assembler.hpp"
 
 namespace tacit::engine {
@@ -58,7 +60,9 @@ class StepModel {
   // Computes all entries in one pass. Errors: the slots in it are then to be cleared.
   virtual Result<void> decode(std::span<const BatchEntry> batch) = 0;
   // Samples after entry `index` of the last batch.
-  virtual Token sample(Sampler& sampler, std::size_t index) = 0;
+  virtual Result<Token> sample(Sampler& sampler, std::size_t index) = 0;
+  // The log-probability of `token` there, and those of the `num_top` most likely.
+  virtual domain::TokenLogprob logprob(std::size_t index, Token token, std::uint32_t num_top) = 0;
   // Forgets a slot's cache.
   virtual void clear(Slot slot) = 0;
   virtual bool is_end(Token token) const = 0;
@@ -71,7 +75,13 @@ struct Prompt {
   std::vector<Token> tokens;  // at least one
   std::unique_ptr<Sampler> sampler;
   TextRules rules;
+  std::uint32_t num_stops = 0;           // of rules.stops, the first ones, are the caller's own
+  std::unique_ptr<AnswerParser> parser;  // null: the text is the answer, reasoning by its tags
   std::optional<std::uint32_t> max_tokens;
+  std::optional<std::uint32_t> logprobs;
+  // What the request wanted; the scheduler itself only generates.
+  domain::Purpose purpose = domain::Purpose::generate;
+  domain::Content text;  // Purpose::render: the prompt
 };
 
 // EventSink receives the events of all requests, from within the scheduler's calls; it may not call
@@ -136,8 +146,12 @@ class Scheduler {
   void compose();
   void add_to_batch(Sequence& sequence, std::uint32_t n);
   void fail_batch(const Error& error);
+  void sample(Sequence& sequence, std::size_t index);
   void accept(Sequence& sequence, Token token);
   void begin_finish(Sequence& sequence, domain::FinishReason reason);
+  static void enqueue(Sequence& sequence, domain::Event event, std::size_t bytes_max);
+  void parse_ready(Sequence& sequence);
+  std::optional<domain::Event> next_delta(Sequence& sequence);
   // Sends what is ready, as far as credit goes. True when the sequence ended and is gone.
   bool flush(Sequence& sequence);
   void end(Sequence& sequence, domain::Event last);

@@ -59,7 +59,10 @@ class FakeModel final : public StepModel {
     last_batch_size = batch.size();
     return {};
   }
-  Token sample(Sampler& sampler, std::size_t index) override {
+  domain::TokenLogprob logprob(std::size_t, Token token, std::uint32_t) override {
+    return {token, domain::Content{piece_of(token)}, -1.0F};
+  }
+  Result<Token> sample(Sampler& sampler, std::size_t index) override {
     ++static_cast<FakeSampler&>(sampler).samples;
     EXPECT_TRUE(outputs_.at(index).has_value()) << "no logits were asked for";
     return outputs_.at(index).value_or(kEnd);

@@ -13,15 +13,18 @@ std::string_view view(const std::string& text) { return text; }
 struct Match {
   std::size_t at = std::string_view::npos;
   std::size_t size = 0;
+  std::uint32_t index = 0;
   bool found() const noexcept { return at != std::string_view::npos; }
 };
 
 // The needle that begins first in `text`.
 template <class Needles> Match first_match(std::string_view text, const Needles& needles) {
   Match best;
+  std::uint32_t index = 0;
   for (const auto& needle : needles) {
     const auto at = text.find(view(needle));
-    if (at < best.at) best = {at, view(needle).size()};
+    if (at < best.at) best = {at, view(needle).size(), index};
+    ++index;
   }
   return best;
 }
@@ -100,6 +103,7 @@ bool TextAssembler::settle() {
   const auto stop = first_match(held_.reveal(), rules_.stops);
   if (stop.found()) {
     emit(stop.at, false);
+    stop_index_ = stop.index;
     held_ = domain::Content{};
     return false;
   }

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,7 +17,7 @@ namespace tacit::engine {
 
 // TextRules is what one request asks of its text.
 struct TextRules {
-  std::vector<domain::Content> stops;
+  std::vector<domain::Content> stops;  // none of them empty
   // Tags of the model's reasoning, from its chat template; no start tag: the model has none.
   std::string reasoning_start;
   std::vector<std::string> reasoning_ends;
@@ -34,6 +35,9 @@ class TextAssembler {
   bool feed(std::string_view piece);
   // Nothing more will come: what was held back becomes ready.
   void finish();
+
+  // The stop text that was met, as its place in TextRules::stops.
+  std::optional<std::uint32_t> stop_index() const noexcept { return stop_index_; }
 
   bool has_ready() const noexcept { return !ready_.empty(); }
   // The next piece of text, at most `bytes_max` (>= 4) bytes. Requires has_ready().
@@ -55,6 +59,7 @@ class TextAssembler {
   TextRules rules_;
   Mode mode_;
   domain::Content held_;
+  std::optional<std::uint32_t> stop_index_;
   std::uint32_t tokens_since_emit_ = 0;
   std::deque<Piece> ready_;
 };

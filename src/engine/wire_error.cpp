@@ -74,6 +74,16 @@ constexpr Row kRows[] = {
     // Starting.
     {Code::internal, "sandbox could not be entered", "wall"},
     {Code::invalid_argument, "worker arguments are invalid"},
+    // Requests, since version 2 of the protocol.
+    {Code::invalid_argument, "prompt has a token that the model does not know"},
+    {Code::invalid_argument, "logit bias for a token that the model does not know"},
+    {Code::invalid_argument, "grammar is not understood"},
+    {Code::invalid_argument, "grammar is nested too deeply"},
+    {Code::invalid_argument, "the JSON schema is not understood"},
+    {Code::invalid_argument, "the schema or grammar is not understood"},
+    {Code::internal, "sampling failed"},
+    {Code::too_large, "text is too long to be tokenized", "bytes", "limit"},
+    {Code::too_large, "text is too long to be returned", "pieces", "limit"},
 };
 
 }  // namespace
