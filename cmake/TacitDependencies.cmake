@@ -60,6 +60,11 @@ find_library(SECCOMP_LIBRARY seccomp REQUIRED)
 target_include_directories(tacit_3p_seccomp INTERFACE "${SECCOMP_INCLUDE_DIR}")
 target_link_libraries(tacit_3p_seccomp INTERFACE "${SECCOMP_LIBRARY}")
 
+# toml++ is used header-only, without exceptions, so that only its headers matter.
+tacit_third_party(toml PREFIXES toml++/)
+find_path(TOMLPLUSPLUS_INCLUDE_DIR toml++/toml.h REQUIRED)
+target_include_directories(tacit_3p_toml SYSTEM INTERFACE "${TOMLPLUSPLUS_INCLUDE_DIR}")
+
 tacit_third_party(cli11 PREFIXES CLI/)
 find_package(CLI11 REQUIRED)
 target_link_libraries(tacit_3p_cli11 INTERFACE CLI11::CLI11)

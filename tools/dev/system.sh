@@ -79,7 +79,7 @@ base_packages() {
   echo ca-certificates curl git make perl xz-utils cmake ninja-build ccache pkg-config \
     clang-$CLANG_VERSION lld-$CLANG_VERSION llvm-$CLANG_VERSION libclang-rt-$CLANG_VERSION-dev \
     clang-tidy-$CLANG_VERSION clang-format-$CLANG_VERSION g++ shellcheck \
-    libfmt-dev libcli11-dev libgtest-dev libgmock-dev libbenchmark-dev \
+    libfmt-dev libcli11-dev libtomlplusplus-dev libgtest-dev libgmock-dev libbenchmark-dev \
     libsqlite3-dev libzstd-dev zlib1g-dev libseccomp-dev \
     python3 python3-venv
 }

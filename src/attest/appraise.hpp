@@ -1,0 +1,49 @@
+// From files to one verdict: recognises evidence and collateral by content, appraises each piece,
+// and judges them together.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "attest/appraisal.hpp"
+#include "attest/evidence.hpp"
+#include "attest/policy.hpp"
+
+namespace tacit::attest {
+
+// Input is one file. `listed` is false for files that were found in a folder: those that are of no
+// known kind are passed over, where a file that was named must be of one.
+struct Input {
+  std::string name;
+  Bytes bytes;
+  bool listed = true;
+};
+
+struct Question {
+  std::span<const Input> evidence;  // may hold collateral, too
+  std::span<const Input> collateral;
+  Policy policy;
+  UnixTime now;
+  std::optional<Bytes> nonce;
+  std::optional<Bytes> report_data;
+};
+
+struct Answer {
+  Verdict verdict = Verdict::cannot_tell;
+  std::vector<Reason> reasons;  // about all pieces together
+  std::vector<Appraisal> pieces;
+  std::vector<std::string> passed_over;  // names of files of no known kind
+};
+
+// Pure: the same question has the same answer. Not for content of more than a few megabytes: each
+// file has a limit of 2 MiB (kEvidenceBytesMax).
+Answer appraise(const Question& question);
+// The same with a memory of checked signatures that outlives the call.
+Answer appraise(const Question& question, SignatureMemory& memory);
+
+std::string render_text(const Answer& answer);
+std::string render_json(const Answer& answer);
+
+}  // namespace tacit::attest

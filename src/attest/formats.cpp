@@ -1,0 +1,18 @@
+// The one list of evidence formats, most specific first.
+#include <array>
+
+#include "attest/evidence.hpp"
+#include "attest/intel.hpp"
+#include "attest/snp.hpp"
+
+namespace tacit::attest {
+
+std::span<const EvidenceFormat> evidence_formats() {
+  static constexpr std::array kFormats{
+      EvidenceFormat{"sev-snp", find_snp_report},
+      EvidenceFormat{"intel-quote", find_intel_quote},
+  };
+  return kFormats;
+}
+
+}  // namespace tacit::attest

@@ -1,0 +1,13 @@
+// Intel TDX and SGX quotes as evidence.
+#pragma once
+
+#include "attest/evidence.hpp"
+#include "attest/intel_quote.hpp"
+
+namespace tacit::attest {
+
+// Every check on a parsed quote; used by the formats that wrap one, too.
+void appraise_intel_quote(const IntelQuote& quote, const Context& context, Appraisal& out);
+std::optional<Result<std::vector<EvidencePtr>>> find_intel_quote(const Document& document);
+
+}  // namespace tacit::attest

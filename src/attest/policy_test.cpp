@@ -1,0 +1,48 @@
+#include "attest/policy_file.hpp"
+
+#include <gtest/gtest.h>
+
+namespace tacit::attest {
+namespace {
+
+TEST(PolicyFile, ReadsEveryKind) {
+  const auto policy = parse_policy(R"(
+base = "strict"
+name = "ours"
+require_nonce = false
+collateral_age_max_s = 86400
+required = ["tdx", "nvidia-gpu"]
+[tdx]
+tcb_status = ["UpToDate", "SWHardeningNeeded"]
+tcb_evaluation_min = 18
+[tdx.values]
+mr_td = ["00ff"]
+[snp]
+microcode_min = 84
+vmpl_max = 1
+[nvidia]
+gpus_min = 8
+)");
+  ASSERT_TRUE(policy) << policy.error().explain();
+  EXPECT_EQ(policy->name, "ours");
+  EXPECT_TRUE(policy->require_measurements);
+  EXPECT_FALSE(policy->require_nonce);
+  EXPECT_EQ(policy->tdx.tcb_status.size(), 2U);
+  EXPECT_EQ(policy->tdx.values.at(0).accepted.at(0).size(), 2U);
+  EXPECT_EQ(policy->snp.microcode_min, 84U);
+  EXPECT_EQ(policy->nvidia.gpus_min, 8U);
+}
+
+TEST(PolicyFile, FailsClosed) {
+  for (const auto* text :
+       {"require_nonse = true", "base = \"lenient\"", "require_nonce = 1", "[tdx]\ndebugg = false",
+        "[tdx.values]\nmr_td = [\"xyz\"]", "[tdx.values]\nmr_td = []",
+        "[tdx.values]\nmr_td = \"00\"", "[snp]\nvmpl_max = -1", "[snp]\nmicrocode_min = \"84\"",
+        "not toml", "[gpu]\nx = 1", "tdx = 1"}) {
+    EXPECT_FALSE(parse_policy(text)) << text;
+  }
+  EXPECT_TRUE(parse_policy(""));
+}
+
+}  // namespace
+}  // namespace tacit::attest
