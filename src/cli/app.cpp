@@ -43,6 +43,7 @@ int run_app(int argc, char** argv) {
   add_list(app, context);
   add_key(app, context);
   add_doctor(app, context);
+  add_verify(app, context);
   add_version(app, context);
   try {
     app.parse(argc, argv);

@@ -23,6 +23,7 @@ void add_pull(CLI::App& app, Context& context);
 void add_list(CLI::App& app, Context& context);
 void add_key(CLI::App& app, Context& context);
 void add_doctor(CLI::App& app, Context& context);
+void add_verify(CLI::App& app, Context& context);
 void add_version(CLI::App& app, Context& context);
 
 }  // namespace tacit::cli
