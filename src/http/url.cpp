@@ -12,7 +12,8 @@ namespace {
 
 namespace urls = boost::urls;
 
-std::string_view plain(urls::string_view text) { return {text.data(), text.size()}; }
+// Boost.URL's own string views, whose names differ from version to version.
+std::string_view plain(const auto& text) { return {text.data(), text.size()}; }
 
 Error bad_url() { return Error{Code::invalid_argument, "not an absolute http or https URL"}; }
 
