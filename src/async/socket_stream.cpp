@@ -15,7 +15,6 @@ namespace tacit::async {
 
 namespace {
 
-constexpr std::uint8_t kUnwaitedMax = 32;
 constexpr std::size_t kPartsPerCall = 16;
 
 bool would_block(int error) { return error == EAGAIN || error == EWOULDBLOCK; }
@@ -75,27 +74,21 @@ Result<std::unique_ptr<SocketStream>> SocketStream::create(const asio::any_io_ex
 
 Async<std::size_t> SocketStream::read_some(std::span<std::byte> into, Deadline deadline) {
   TACIT_CO_RETURN_IF_CANCELLED();
-  if (++unwaited_reads_ > kUnwaitedMax) {
-    unwaited_reads_ = 0;
-    co_await yield();
-  }
+  if (reads_.used_up()) co_await yield();
   for (;;) {
     if (wait_.closed()) co_return fail(Code::cancelled, "closed");
     const auto n = ::recv(wait_.fd(), into.data(), into.size(), MSG_DONTWAIT);
     if (n >= 0) co_return static_cast<std::size_t>(n);
     if (errno == EINTR) continue;
     if (!would_block(errno)) co_return fail(socket_error("reading from a socket"));
-    unwaited_reads_ = 0;
+    reads_.waits();
     TACIT_CO_CHECK(co_await wait_.wait(FdWait::User::reader, FdWait::Event::wait_read, deadline));
   }
 }
 
 Async<void> SocketStream::write(std::span<const BytesView> parts, Deadline deadline) {
   TACIT_CO_RETURN_IF_CANCELLED();
-  if (++unwaited_writes_ > kUnwaitedMax) {
-    unwaited_writes_ = 0;
-    co_await yield();
-  }
+  if (writes_.used_up()) co_await yield();
   Gather gather{parts};
   while (!gather.done()) {
     if (wait_.closed()) co_return fail(Code::cancelled, "closed");
@@ -110,7 +103,7 @@ Async<void> SocketStream::write(std::span<const BytesView> parts, Deadline deadl
     }
     if (errno == EINTR) continue;
     if (!would_block(errno)) co_return fail(socket_error("writing to a socket"));
-    unwaited_writes_ = 0;
+    writes_.waits();
     TACIT_CO_CHECK(co_await wait_.wait(FdWait::User::writer, FdWait::Event::wait_write, deadline));
   }
   co_return Result<void>{};
@@ -118,7 +111,7 @@ Async<void> SocketStream::write(std::span<const BytesView> parts, Deadline deadl
 
 Async<void> SocketStream::wait_readable(Deadline deadline) {
   TACIT_CO_RETURN_IF_CANCELLED();
-  unwaited_reads_ = 0;
+  reads_.waits();
   for (;;) {
     if (wait_.closed()) co_return fail(Code::cancelled, "closed");
     std::byte peeked;

@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "async/fair_turns.hpp"
 #include "async/fd_wait.hpp"
 #include "async/stream.hpp"
 
@@ -33,10 +34,8 @@ class SocketStream final : public Stream {
  private:
   FdWait wait_;
   std::string peer_;
-  // Operations in a row that never waited. Once in a while such an operation lets others run, so
-  // that one fast peer cannot keep a shard to itself.
-  std::uint8_t unwaited_reads_ = 0;
-  std::uint8_t unwaited_writes_ = 0;
+  FairTurns reads_;
+  FairTurns writes_;
 };
 
 }  // namespace tacit::async

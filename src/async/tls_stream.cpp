@@ -9,6 +9,7 @@
 #include <cerrno>
 
 #include "async/cancel.hpp"
+#include "async/wait.hpp"
 #include "core/secret.hpp"
 
 namespace tacit::async {
@@ -110,6 +111,7 @@ Result<void> TlsStream::attach() {
 Async<void> TlsStream::wait_for(int ssl_error, User user, Deadline deadline) {
   using Event = FdWait::Event;
   auto& readiness = socket_->readiness();
+  (user == User::reader ? reads_ : writes_).waits();
   switch (ssl_error) {
     case SSL_ERROR_WANT_READ: co_return co_await readiness.wait(user, Event::wait_read, deadline);
     case SSL_ERROR_WANT_WRITE: co_return co_await readiness.wait(user, Event::wait_write, deadline);
@@ -150,6 +152,7 @@ Async<void> TlsStream::handshake(Deadline deadline) {
 
 Async<std::size_t> TlsStream::read_some(std::span<std::byte> into, Deadline deadline) {
   TACIT_CO_RETURN_IF_CANCELLED();
+  if (reads_.used_up()) co_await yield();
   for (;;) {
     if (socket_->readiness().closed()) co_return fail(Code::cancelled, "closed");
     ERR_clear_error();
@@ -200,6 +203,7 @@ Async<void> TlsStream::write_one(BytesView bytes, Deadline deadline) {
 
 Async<void> TlsStream::write(std::span<const BytesView> parts, Deadline deadline) {
   TACIT_CO_RETURN_IF_CANCELLED();
+  if (writes_.used_up()) co_await yield();
   if (parts.size() == 1) co_return co_await write_one(parts[0], deadline);
   // Small parts share a record. The copy holds what the peer alone should see, so it is wiped.
   std::size_t total = 0;

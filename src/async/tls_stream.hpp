@@ -1,6 +1,7 @@
 // Private to async: TLS over a socket.
 #pragma once
 
+#include "async/fair_turns.hpp"
 #include "async/socket_stream.hpp"
 #include "async/tls_context.hpp"
 
@@ -38,6 +39,8 @@ class TlsStream final : public Stream {
   std::unique_ptr<SocketStream> socket_;
   std::shared_ptr<void> context_;
   SslHandle ssl_;
+  FairTurns reads_;
+  FairTurns writes_;
 };
 
 }  // namespace tacit::async

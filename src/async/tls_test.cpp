@@ -134,6 +134,45 @@ TACIT_ASYNC_TEST(Tls, BigTransfersBothWaysAtOnce) {
   EXPECT_TRUE(forth && back);
 }
 
+Task<> run_once(bool& ran) {
+  co_await yield();
+  ran = true;
+}
+
+// Many operations on `ends` of which none has to wait: does anybody else of the shard get a turn?
+Task<> expect_fair(Ends& ends) {
+  constexpr int kOperations = 200;
+  constexpr std::size_t kPiece = 4;
+  TaskGroup others{co_await asio::this_coro::executor};
+  bool while_writing = false;
+  others.spawn(run_once(while_writing));
+  for (int i = 0; i < kOperations; ++i) {
+    const auto sent = co_await ends.client->write(as_bytes("1234"), soon());
+    EXPECT_TRUE(sent.has_value());
+  }
+  EXPECT_TRUE(while_writing);
+  bool while_reading = false;
+  others.spawn(run_once(while_reading));
+  std::array<std::byte, kPiece> piece;
+  for (int i = 0; i < kOperations; ++i) {
+    const auto got = co_await ends.server->read_some(piece, soon());
+    EXPECT_TRUE(got.has_value());
+  }
+  EXPECT_TRUE(while_reading);
+  (void)co_await others.join(soon());
+}
+
+TACIT_ASYNC_TEST(Tls, AFastPeerLetsOthersRun) {
+  const TestCertificate certificate{"tacit.test"};
+  auto ends =
+      co_await handshake(certificate, {.ca_file = certificate.certificate_file()}, "tacit.test");
+  TACIT_CO_ASSERT(ends);
+  co_await expect_fair(*ends);
+  auto [client, server] = sockets(io.get_executor());
+  Ends plain{std::move(client), std::move(server)};
+  co_await expect_fair(plain);
+}
+
 TACIT_ASYNC_TEST(Tls, CutWithoutCloseNotifyIsAnError) {
   const TestCertificate certificate{"tacit.test"};
   auto ends =
