@@ -35,6 +35,8 @@ class ManualClock final : public Clock {
     now_ += std::chrono::duration_cast<SteadyTime::duration>(by);
     wall_ += std::chrono::duration_cast<WallTime::duration>(by);
   }
+  // As when somebody sets the date: the steady clock goes on.
+  void set_wall(WallTime wall) { wall_ = wall; }
 
  private:
   SteadyTime now_{std::chrono::hours{1}};

@@ -79,6 +79,10 @@ Result<InstalledModel> ManifestFolder::read(std::string_view name) const {
   return model;
 }
 
+std::size_t ManifestFolder::remove_abandoned(WallTime before) const {
+  return store::remove_temporaries(folder_, before);
+}
+
 std::vector<InstalledModel> ManifestFolder::list(Logger& log) const {
   std::vector<InstalledModel> models;
   std::error_code error;

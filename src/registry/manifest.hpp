@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/log.hpp"
+#include "core/time.hpp"
 #include "registry/registry.hpp"
 
 namespace tacit::registry {
@@ -27,6 +28,8 @@ class ManifestFolder {
   Result<InstalledModel> read(std::string_view name) const;
   // All that can be read, by name; the others are logged.
   std::vector<InstalledModel> list(Logger& log) const;
+  // Deletes what writes that were cut short before `before` have left; returns how many files.
+  std::size_t remove_abandoned(WallTime before) const;
 
  private:
   explicit ManifestFolder(std::filesystem::path folder) : folder_{std::move(folder)} {}

@@ -19,6 +19,7 @@ namespace {
 
 constexpr Milliseconds kProgressInterval{100};
 constexpr Milliseconds kOtherProcessPoll{300};
+constexpr std::chrono::hours kLeftoverAge{24};  // time enough to go on with what was interrupted
 
 // Reports progress, but not more often than people can see.
 class ProgressReporter {
@@ -102,6 +103,7 @@ class FileRegistry final : public Registry {
       reporter.phase(Progress::Phase::done, entry->size_bytes);
       co_return there;
     }
+    remove_leftovers(digest);
     reporter.phase(Progress::Phase::resolving, 0);
     if (!blobs_->contains(digest)) {
       TACIT_CO_CHECK(co_await fetch(*entry, digest, reporter, deadline));
@@ -171,6 +173,18 @@ class FileRegistry final : public Registry {
     return fail(Error{Code::not_found, "the model is not installed"}
                     .about(PublicText{name})
                     .fix("`tacit pull` with its name installs it"));
+  }
+
+  WallTime wall() const {
+    return options_.clock != nullptr ? options_.clock->wall() : SystemClock{}.wall();
+  }
+
+  // Before a download, because that is when the space is wanted.
+  void remove_leftovers(const store::Digest& keep) {
+    const auto before = wall() - kLeftoverAge;
+    const auto removed = blobs_->remove_abandoned(before, keep) +
+                         manifests_.remove_abandoned(before) + verified_.remove_abandoned(before);
+    if (removed > 0) log_.info("registry.leftovers_removed", {{"files", removed}});
   }
 
   // Gets the blob from one source after the other.
@@ -272,11 +286,10 @@ class FileRegistry final : public Registry {
       static_cast<void>(blobs_->remove(digest));  // of no use to anyone
       return fail(std::move(header).error());
     }
-    const auto now = options_.clock != nullptr ? options_.clock->wall() : SystemClock{}.wall();
     InstalledModel model{
         entry.name,    entry.title,
         entry.license, entry.size_bytes,
-        digest,        std::chrono::duration_cast<Seconds>(now.time_since_epoch()).count()};
+        digest,        std::chrono::duration_cast<Seconds>(wall().time_since_epoch()).count()};
     TACIT_CHECK(manifests_.write(model));
     log_.info("registry.installed", {{"model", PublicText{model.name}},
                                      {"bytes", model.size_bytes},

@@ -93,9 +93,10 @@ class Registry {
   virtual Result<std::string> resolve(std::string_view name) const = 0;
   // Downloads, verifies and installs; returns at once when installed already. Resumes what an
   // earlier attempt left; waits when another process pulls the same weights. Progress is reported
-  // at most about ten times a second, and at the end of each phase. Errors: not_found, unavailable
-  // (every source failed; the last one's reason), corrupt, no_space, permission, cancelled,
-  // malformed (not a GGUF that may be loaded).
+  // at most about ten times a second, and at the end of each phase. What attempts at other models
+  // have left, more than a day ago, is deleted if no process is at it. Errors: not_found,
+  // unavailable (every source failed; the last one's reason), corrupt, no_space, permission,
+  // cancelled, malformed (not a GGUF that may be loaded).
   virtual Async<InstalledModel> pull(std::string name, ProgressHandler progress,
                                      Deadline deadline) = 0;
   // Opens the weights of an installed model for a worker: verified before this load (a cached check

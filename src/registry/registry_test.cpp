@@ -98,6 +98,27 @@ class Pull : public ::testing::Test {
   std::vector<Progress::Phase> phases;
 };
 
+TEST_F(Pull, DeletesWhatDeadAttemptsAtOtherModelsHaveLeft) {
+  auto registry = open();
+  const std::string other(64, 'a');
+  const std::string own = crypto::sha256_hex(model);
+  const auto partial = folder / "models/blobs/partial";
+  const auto temporary = folder / "models/manifests/.x.json.0123456789abcdef.tmp";
+  for (const auto& path : {partial / other, partial / own, temporary}) {
+    std::ofstream{path} << "left";
+  }
+  clock.set_wall(SystemClock{}.wall() + std::chrono::hours{23});
+  ASSERT_FALSE(pull(*registry, Deadline::after(Nanoseconds{0})));
+  EXPECT_TRUE(std::filesystem::exists(partial / other));
+  EXPECT_TRUE(std::filesystem::exists(temporary));
+
+  clock.set_wall(SystemClock{}.wall() + std::chrono::hours{25});
+  ASSERT_FALSE(pull(*registry, Deadline::after(Nanoseconds{0})));
+  EXPECT_FALSE(std::filesystem::exists(partial / other));
+  EXPECT_FALSE(std::filesystem::exists(temporary));
+  EXPECT_TRUE(std::filesystem::exists(partial / own)) << "this one is to be resumed";
+}
+
 TEST_F(Pull, InstallsByRange) {
   auto registry = open();
   EXPECT_EQ(registry->resolve("tiny").value(), "tiny:1m");

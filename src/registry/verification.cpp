@@ -64,6 +64,10 @@ void VerificationCache::forget(const store::Digest& digest) const noexcept {
   ::unlink((folder_ / digest.hex()).c_str());
 }
 
+std::size_t VerificationCache::remove_abandoned(WallTime before) const {
+  return store::remove_temporaries(folder_, before);
+}
+
 Result<void> VerificationCache::verify(const store::Digest& digest, int fd) const {
   if (knows(digest, fd)) return {};
   // Taken before hashing: a change while the file is read must not be remembered as verified.

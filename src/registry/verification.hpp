@@ -3,10 +3,11 @@
 // set back: ctime is the kernel's).
 #pragma once
 
-#include <cstdint>
+#include <cstddef>
 #include <filesystem>
 
 #include "core/error.hpp"
+#include "core/time.hpp"
 #include "store/blob_store.hpp"
 
 namespace tacit::registry {
@@ -27,6 +28,9 @@ class VerificationCache {
   // Whether that is known of exactly this file, unchanged since.
   bool knows(const store::Digest& digest, int fd) const;
   void forget(const store::Digest& digest) const noexcept;
+
+  // Deletes what writes that were cut short before `before` have left; returns how many files.
+  std::size_t remove_abandoned(WallTime before) const;
 
   // knows(), else hashes and remembers. Errors: corrupt, io.
   Result<void> verify(const store::Digest& digest, int fd) const;

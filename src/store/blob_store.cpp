@@ -13,6 +13,7 @@
 
 #include "core/text.hpp"
 #include "crypto/hash.hpp"
+#include "store/abandoned.hpp"
 #include "store/os_error.hpp"
 
 namespace tacit::store {
@@ -93,11 +94,11 @@ class FileBlobWriter final : public BlobWriter {
       return fail(Error{Code::corrupt, "the bytes do not have the expected SHA-256"}.about(
           PublicText{hex_}));
     }
-    // Read-only from now on: a blob never changes.
-    if (::fchmod(fd_.get(), 0444) != 0 || ::fsync(fd_.get()) != 0) {
-      return io("cannot write the partial file");
-    }
+    if (::fsync(fd_.get()) != 0) return io("cannot write the partial file");
     if (::rename(partial_.c_str(), target_.c_str()) != 0) return io("cannot publish the blob");
+    // Read-only from now on: a blob never changes. Not earlier, for a partial file has to be
+    // writable to whoever comes after a crash.
+    static_cast<void>(::fchmod(fd_.get(), 0444));
     fd_.reset();
     return sync_folder(target_.parent_path());
   }
@@ -186,6 +187,12 @@ class FileBlobStore final : public BlobStore {
     if (error) return fail(os_error(error.value(), "cannot read the folder", blobs_));
     std::ranges::sort(digests, {}, &Digest::hex);
     return digests;
+  }
+
+  std::size_t remove_abandoned(WallTime before, const Digest& keep) override {
+    return store::remove_abandoned(partial_, before, [&keep](std::string_view name) {
+      return Digest::parse(name) && name != keep.hex();
+    });
   }
 
  private:

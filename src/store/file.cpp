@@ -1,6 +1,7 @@
 #include "store/file.hpp"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -8,14 +9,30 @@
 #include <array>
 #include <cerrno>
 #include <string>
+#include <string_view>
 
 #include "core/text.hpp"
 #include "core/unique_fd.hpp"
 #include "crypto/random.hpp"
+#include "store/abandoned.hpp"
 #include "store/os_error.hpp"
 
 namespace tacit::store {
 namespace {
+
+constexpr std::string_view kTemporarySuffix = ".tmp";
+constexpr std::size_t kNonceBytes = 8;
+
+// ".<name>.<nonce>.tmp", as write_file_atomically() makes them.
+bool is_temporary(std::string_view name) {
+  constexpr std::size_t nonce_digits = 2 * kNonceBytes;
+  if (!name.starts_with('.') || !name.ends_with(kTemporarySuffix)) return false;
+  name.remove_suffix(kTemporarySuffix.size());
+  if (name.size() < nonce_digits + 3 || name[name.size() - nonce_digits - 1] != '.') return false;
+  return std::ranges::all_of(name.substr(name.size() - nonce_digits), [](char c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+  });
+}
 
 std::filesystem::path folder_of(const std::filesystem::path& path) {
   auto folder = path.parent_path();
@@ -77,13 +94,16 @@ Result<void> make_folders(const std::filesystem::path& path, unsigned mode) {
 
 Result<void> write_file_atomically(const std::filesystem::path& path, BytesView bytes,
                                    unsigned mode) {
-  std::array<std::byte, 8> nonce{};
+  std::array<std::byte, kNonceBytes> nonce{};
   crypto::random_bytes(nonce);
   const auto folder = folder_of(path);
-  const auto temporary = folder / ("." + path.filename().string() + "." + to_hex(nonce) + ".tmp");
+  const auto temporary = folder / ("." + path.filename().string() + "." + to_hex(nonce) +
+                                   std::string{kTemporarySuffix});
   UniqueFd fd{
       ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600)};
   if (!fd) return fail(os_error(errno, "cannot create the file", path));
+  // Says that somebody is at it. Without locks (some network file systems), nothing is swept.
+  static_cast<void>(::flock(fd.get(), LOCK_EX | LOCK_NB));
   auto filled = fill(fd.get(), bytes, mode, path);
   if (filled && ::rename(temporary.c_str(), path.c_str()) != 0) {
     filled = fail(os_error(errno, "cannot replace the file", path));
@@ -93,6 +113,10 @@ Result<void> write_file_atomically(const std::filesystem::path& path, BytesView 
     return filled;
   }
   return sync_folder(folder);
+}
+
+std::size_t remove_temporaries(const std::filesystem::path& folder, WallTime before) {
+  return remove_abandoned(folder, before, is_temporary);
 }
 
 Result<Bytes> read_file(const std::filesystem::path& path, std::uint64_t size_max) {

@@ -6,6 +6,7 @@
 
 #include "core/bytes.hpp"
 #include "core/error.hpp"
+#include "core/time.hpp"
 
 namespace tacit::store {
 
@@ -15,6 +16,10 @@ namespace tacit::store {
 // permission, no_space, not_found (the folder), io.
 Result<void> write_file_atomically(const std::filesystem::path& path, BytesView bytes,
                                    unsigned mode = 0644);
+
+// remove_temporaries deletes the temporary files of write_file_atomically() in `folder` that were
+// last written before `before` and whose writers are gone. Returns how many (store/abandoned.hpp).
+std::size_t remove_temporaries(const std::filesystem::path& folder, WallTime before);
 
 // read_file reads a whole file of at most `size_max` bytes.
 // Errors: not_found, permission, too_large, io.
