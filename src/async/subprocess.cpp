@@ -107,7 +107,15 @@ Error spawn_error(int error, const std::string& program) {
   const auto code = error == ENOENT || error == ENOTDIR ? Code::not_found
                     : error == EACCES || error == EPERM ? Code::permission
                                                         : Code::io;
-  return Error{code, "cannot start a program"}.with("errno", error).about(PublicText{program});
+  auto failure =
+      Error{code, "cannot start a program"}.with("errno", error).about(PublicText{program});
+  switch (error) {
+    case EMFILE:
+    case ENFILE: return std::move(failure).fix("Too many open files: raise the limit (ulimit -n)");
+    case EAGAIN: return std::move(failure).fix("Too many processes: raise the limit (ulimit -u)");
+    case ENOMEM: return std::move(failure).fix("Free memory, or raise the limit (ulimit -v)");
+    default: return failure;
+  }
 }
 
 std::vector<char*> pointers(std::vector<std::string>& strings) {

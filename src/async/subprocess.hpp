@@ -32,7 +32,7 @@ struct ExitStatus {
 // Destroying it kills (SIGKILL) and reaps a child that still runs.
 class Subprocess {
  public:
-  // Errors: not_found, permission, io.
+  // Errors: not_found, permission, io (with the limit to raise, when one was reached).
   static Result<std::unique_ptr<Subprocess>> spawn(asio::any_io_executor executor,
                                                    const SpawnOptions& options);
   virtual ~Subprocess() = default;

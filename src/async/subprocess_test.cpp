@@ -1,6 +1,7 @@
 #include "async/subprocess.hpp"
 
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include <array>
@@ -54,6 +55,19 @@ TACIT_ASYNC_TEST(Subprocess, ProgramThatCannotStart) {
   const auto no_program = Subprocess::spawn(io.get_executor(), options);
   TACIT_CO_ASSERT(!no_program);
   EXPECT_EQ(no_program.error().code(), Code::permission);
+}
+
+TACIT_ASYNC_TEST(Subprocess, OutOfDescriptorsSaysWhatToRaise) {
+  rlimit before{};
+  TACIT_CO_ASSERT(::getrlimit(RLIMIT_NOFILE, &before) == 0);
+  auto none = before;
+  none.rlim_cur = 0;
+  TACIT_CO_ASSERT(::setrlimit(RLIMIT_NOFILE, &none) == 0);
+  const auto child = Subprocess::spawn(io.get_executor(), shell("exit 0"));
+  EXPECT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+  TACIT_CO_ASSERT(!child);
+  EXPECT_EQ(child.error().code(), Code::io);
+  EXPECT_NE(child.error().fix().find("ulimit -n"), std::string_view::npos);
 }
 
 Async<std::string> read_to_end(Stream& stream) {

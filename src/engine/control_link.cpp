@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <csignal>
 #include <utility>
 
 #ifndef P_PIDFD
@@ -56,6 +57,8 @@ void ControlLink::on_exit() noexcept {
       ::waitid(static_cast<idtype_t>(P_PIDFD), static_cast<id_t>(end_of_process_.native_handle()),
                &info, WEXITED | WNOWAIT | WNOHANG) == 0;
   const bool killed = known && info.si_code != CLD_EXITED;
+  if (known)
+    end_ = End{.signal = killed ? info.si_status : 0, .status = killed ? 0 : info.si_status};
   const LogField number{"pid", process_->pid()};
   const LogField status =
       killed ? LogField{"signal", info.si_status} : LogField{"status", info.si_status};
@@ -79,13 +82,8 @@ void ControlLink::wait_readable() {
 void ControlLink::on_readable() {
   if (const auto done = read_some(); !done) {
     if (!outcome_) {
-      outcome_ =
-          done.error().code() == Code::unavailable
-              ? Result<Ready>{fail(
-                    Error{Code::unavailable, "engine worker ended while it loaded the model"}.fix(
-                        "See the log for how it ended; memory may have run out, or the file is "
-                        "hostile"))}
-              : Result<Ready>{fail(Code::unavailable, "engine worker broke the protocol")};
+      ended_while_loading_ = done.error().code() == Code::unavailable;
+      outcome_ = fail(Code::unavailable, "engine worker broke the protocol");
     }
     close();
     if (!worker_->draining) worker_->give_up();
@@ -140,7 +138,32 @@ Result<void> ControlLink::dispatch(Notice notice) {
 
 Async<Ready> ControlLink::wait_ready(Deadline deadline) {
   while (!outcome_) TACIT_CO_CHECK(co_await changed_.wait(deadline));
+  if (ended_while_loading_) {
+    // Its sockets end a moment before it does, and how it ended is worth that moment.
+    static_cast<void>(co_await wait_exit(deadline.at_most(Seconds{2})));
+    co_return fail(end_while_loading());
+  }
   co_return *outcome_;
+}
+
+Error ControlLink::end_while_loading() const {
+  Error error{Code::unavailable, "engine worker ended while it loaded the model"};
+  if (end_ && end_->signal == SIGKILL) {
+    return std::move(error)
+        .with("signal", end_->signal)
+        .fix(
+            "Something killed it, most often the kernel for want of memory (see dmesg): free "
+            "memory, or choose a smaller model");
+  }
+  if (end_ && end_->signal != 0) {
+    return std::move(error)
+        .with("signal", end_->signal)
+        .fix("It crashed: the file may be damaged or hostile, or memory ran out (ulimit -v)");
+  }
+  if (end_) error = std::move(error).with("status", end_->status);
+  return std::move(error).fix(
+      "Memory may have run out (ulimit -v), or a library it needs cannot be read by this user; "
+      "standard error may say more");
 }
 
 Task<bool> ControlLink::wait_exit(Deadline deadline) {

@@ -27,7 +27,7 @@ class ControlLink : public std::enable_shared_from_this<ControlLink> {
   void close() noexcept;
 
   // Waits for the model to be loaded. Errors: the worker's (malformed, unsupported, too_large...);
-  // unavailable when it ended before; deadline_exceeded; cancelled.
+  // unavailable when it ended before (says how); deadline_exceeded; cancelled.
   Async<Ready> wait_ready(Deadline deadline);
   // Waits for the end of the process; true when it ended before the deadline.
   Task<bool> wait_exit(Deadline deadline);
@@ -41,6 +41,12 @@ class ControlLink : public std::enable_shared_from_this<ControlLink> {
   Result<void> dispatch(Notice notice);
   void watch_process();
   void on_exit() noexcept;
+  Error end_while_loading() const;
+
+  struct End {
+    int signal = 0;  // 0: it ended by itself, with `status`
+    int status = 0;
+  };
 
   asio::any_io_executor executor_;
   std::shared_ptr<WorkerState> worker_;
@@ -51,7 +57,9 @@ class ControlLink : public std::enable_shared_from_this<ControlLink> {
   async::Signal changed_;
   std::optional<Hello> hello_;
   std::optional<Result<Ready>> outcome_;
+  bool ended_while_loading_ = false;
   bool exited_ = false;
+  std::optional<End> end_;
 };
 
 }  // namespace tacit::engine

@@ -23,7 +23,12 @@ struct SocketPair {
 Result<SocketPair> socket_pair() {
   int ends[2];
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) != 0) {
-    return fail(Error{Code::io, "cannot make a socket pair"}.with("errno", errno));
+    const int number = errno;
+    auto error = Error{Code::io, "cannot make a socket pair"}.with("errno", number);
+    if (number == EMFILE || number == ENFILE) {
+      error = std::move(error).fix("Too many open files: raise the limit (ulimit -n)");
+    }
+    return fail(std::move(error));
   }
   return SocketPair{UniqueFd{ends[0]}, UniqueFd{ends[1]}};
 }

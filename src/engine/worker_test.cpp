@@ -318,6 +318,35 @@ TEST_F(WorkerTest, AProgramThatIsNotThereIsAClearError) {
   EXPECT_EQ(worker.error().code(), Code::not_found);
 }
 
+// Programs that end before they have loaded anything: the error says how they ended, and what to
+// look at.
+TEST_F(WorkerTest, AWorkerThatEndsWhileItLoadsSaysHow) {
+  struct Case {
+    const char* script;
+    const char* name;
+    int value;
+    const char* advice;
+  };
+  const auto path = std::filesystem::temp_directory_path() /
+                    ("tacit-worker-" + std::to_string(::getpid()) + ".sh");
+  for (const auto& c : {Case{"exit 3", "status", 3, "library"},
+                        Case{"kill -KILL $$", "signal", SIGKILL, "want of memory"},
+                        Case{"kill -ABRT $$", "signal", SIGABRT, "damaged or hostile"}}) {
+    std::filesystem::remove(path);
+    std::ofstream{path} << "#!/bin/sh\n" << c.script << "\n";
+    std::filesystem::permissions(path, std::filesystem::perms::owner_all);
+    auto wish = options(model_path("stories260K.gguf"));
+    wish.program = path.string();
+    const auto worker = start(std::move(wish));
+    ASSERT_FALSE(worker);
+    EXPECT_EQ(worker.error().code(), Code::unavailable);
+    EXPECT_EQ(worker.error().value(c.name, -1), c.value) << worker.error().explain();
+    EXPECT_NE(worker.error().fix().find(c.advice), std::string_view::npos)
+        << worker.error().explain();
+  }
+  std::filesystem::remove(path);
+}
+
 // A worker process with sockets in the test's own hand.
 class RawWorker {
  public:

@@ -36,7 +36,9 @@ Error sqlite_error(int code, const std::filesystem::path& path) {
     case SQLITE_CONSTRAINT: return make(Code::invalid_argument, "the row breaks a constraint");
     case SQLITE_BUSY:
     case SQLITE_LOCKED: return make(Code::unavailable, "the database is busy with another process");
-    case SQLITE_FULL: return make(Code::no_space, "no space left for the database");
+    case SQLITE_FULL:
+      return make(Code::no_space, "no space left for the database")
+          .fix("Free some space, or choose another folder with TACIT_HOME");
     case SQLITE_CORRUPT: return make(Code::corrupt, "the database is damaged");
     case SQLITE_NOTADB: return make(Code::corrupt, "not a database");
     case SQLITE_PERM:

@@ -21,9 +21,15 @@ Error os_error(int number, Literal what, const std::filesystem::path& path) {
     case EROFS:
       return about(Error{Code::permission, "read-only file system"}.fix(
           "Choose a writable folder with TACIT_HOME"));
-    case ENOSPC: return about(Error{Code::no_space, "no space left on the disk"});
-    case EDQUOT: return about(Error{Code::no_space, "disk quota used up"});
-    case EFBIG: return about(Error{Code::no_space, "file size limit of the process reached"});
+    case ENOSPC:
+      return about(Error{Code::no_space, "no space left on the disk"}.fix(
+          "Free some space, or choose another folder with TACIT_HOME"));
+    case EDQUOT:
+      return about(Error{Code::no_space, "disk quota used up"}.fix(
+          "Free some space, or choose another folder with TACIT_HOME"));
+    case EFBIG:
+      return about(Error{Code::no_space, "file size limit of the process reached"}.fix(
+          "Raise the limit (ulimit -f)"));
     case EMFILE:
     case ENFILE:
       return about(Error{Code::io, "too many open files"}.fix("Raise the limit (ulimit -n)"));
