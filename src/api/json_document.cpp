@@ -66,7 +66,7 @@ const json::value& JsonDocument::root() const noexcept { return state_->root; }
 
 Result<JsonDocument> JsonDocument::parse(std::string_view body, const JsonLimits& limits) {
   if (body.size() > limits.body_bytes_max) {
-    return fail(Error{Code::too_large, "request body"}
+    return fail(Error{Code::too_large, "the request body is too large"}
                     .with("bytes", static_cast<std::int64_t>(body.size()))
                     .with("limit", static_cast<std::int64_t>(limits.body_bytes_max)));
   }

@@ -53,7 +53,7 @@ Result<SecretText> read_standard_input() {
     text.append({buffer.data(), static_cast<std::size_t>(n)});
     wipe(std::as_writable_bytes(std::span{buffer}));
     if (text.size() > kPromptBytesMax) {
-      return fail(Error{Code::too_large, "standard input"}.with(
+      return fail(Error{Code::too_large, "standard input is too long"}.with(
           "limit", static_cast<std::int64_t>(kPromptBytesMax)));
     }
   }
@@ -98,6 +98,8 @@ class RunCommand {
 
   int run() {
     const bool chat = options_.prompt.empty() && is_terminal(STDIN_FILENO);
+    // Before the prompt is read: standard input may be long in coming.
+    if (const auto known = look_up_model(); !known) return report(known.error());
     if (!chat) {
       auto prompt = make_prompt();
       if (!prompt) return report(prompt.error());
@@ -112,6 +114,19 @@ class RunCommand {
   }
 
  private:
+  Result<void> look_up_model() {
+    if (is_model_path(options_.model)) return {};
+    TACIT_TRY(registry_, open_registry(environment_, log_));
+    auto name = registry_->resolve(options_.model);
+    if (name) return {};
+    auto error = std::move(name).error();
+    // `tacit run "Name three colours."` is the commonest slip.
+    const bool is_prompt = options_.prompt.empty() && options_.model.find(' ') != std::string::npos;
+    if (error.code() != Code::not_found || !is_prompt) return fail(std::move(error));
+    return fail(std::move(error).fix(
+        "The model comes before the prompt: tacit run smollm2 \"Name three colours.\""));
+  }
+
   // The argument, with standard input before it when that is a pipe or a file.
   Result<SecretText> make_prompt() {
     SecretText text;
@@ -197,9 +212,6 @@ class RunCommand {
 
   Async<registry::Registry::Opened> open_model() {
     if (is_model_path(options_.model)) co_return registry::open_local_file(options_.model);
-    auto opened = open_registry(environment_, log_);
-    if (!opened) co_return fail(std::move(opened).error());
-    registry_ = std::move(*opened);
     const auto style = progress_style(false, options_.quiet);
     auto name = co_await ensure_installed(*registry_, options_.model, style);
     if (!name) co_return fail(std::move(name).error());

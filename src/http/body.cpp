@@ -10,7 +10,8 @@ constexpr std::uint32_t kOverheadBytesMax = 16 * 1024;
 constexpr std::uint32_t kSizeDigitsMax = 16;
 
 Error too_large(std::uint64_t limit) {
-  return Error{Code::too_large, "body"}.with("limit", static_cast<std::int64_t>(limit));
+  return Error{Code::too_large, "the body is too large"}.with("limit",
+                                                              static_cast<std::int64_t>(limit));
 }
 
 int hex_digit(char c) {

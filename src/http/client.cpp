@@ -322,7 +322,7 @@ Async<Bytes> read_all(Response& response, std::size_t body_bytes_max, Deadline d
   for (;;) {
     const auto before = all.size();
     if (before > body_bytes_max) {
-      co_return fail(Error{Code::too_large, "response body"}.with(
+      co_return fail(Error{Code::too_large, "the response body is too large"}.with(
           "limit", static_cast<std::int64_t>(body_bytes_max)));
     }
     // One byte beyond the limit tells "exactly full" from "more".

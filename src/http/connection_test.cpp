@@ -390,9 +390,10 @@ TACIT_ASYNC_TEST(Connection, ExchangesEndInTime) {
 }
 
 TEST(ErrorBody, Shape) {
-  const auto body = error_body(413, Error{Code::too_large, "request body"}.with("limit", 10));
+  const auto body =
+      error_body(413, Error{Code::too_large, "the request body is too large"}.with("limit", 10));
   const std::string expected =
-      R"x({"error":{"message":"request body (limit 10)","type":"invalid_request_error",)x"
+      R"x({"error":{"message":"the request body is too large (limit 10)","type":"invalid_request_error",)x"
       R"("param":null,"code":"too_large"}})";
   EXPECT_EQ(body, expected);
 }

@@ -12,7 +12,7 @@ Async<SecretText> read_body(Exchange& exchange, std::size_t body_bytes_max) {
     TACIT_CO_TRY(const auto n, co_await exchange.read_some(buffer.reveal_mutable()));
     if (n == 0) co_return body;
     if (n > body_bytes_max - body.size()) {
-      co_return fail(Error{Code::too_large, "request body"}.with(
+      co_return fail(Error{Code::too_large, "the request body is too large"}.with(
           "limit", static_cast<std::int64_t>(body_bytes_max)));
     }
     body.append(as_text(buffer.reveal().first(n)));

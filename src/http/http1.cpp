@@ -219,7 +219,7 @@ bool is_field_value(std::string_view value) noexcept {
 
 Parsed<std::optional<std::size_t>> HeadScanner::scan(std::string_view buffered) {
   const auto too_large = [&] {
-    return refuse(431, Error{Code::too_large, "message head"}.with(
+    return refuse(431, Error{Code::too_large, "the message's head is too large"}.with(
                            "limit", static_cast<std::int64_t>(limits_.head_bytes_max)));
   };
   while (position_ < buffered.size()) {
@@ -239,7 +239,7 @@ Parsed<std::optional<std::size_t>> HeadScanner::scan(std::string_view buffered) 
     line_start_ = position_;
     if (!empty) {
       if (++num_lines_ > limits_.headers_max + 1) {
-        return refuse(431, Error{Code::too_large, "number of headers"}.with(
+        return refuse(431, Error{Code::too_large, "too many headers"}.with(
                                "limit", static_cast<std::int64_t>(limits_.headers_max)));
       }
     } else if (num_lines_ > 0) {
@@ -280,7 +280,7 @@ Parsed<ParsedRequest> parse_request_head(std::string_view head, std::uint64_t bo
   if (!framing) return refuse(400, std::move(framing).error());
   out.framing = framing->value_or(Framing{});
   if (out.framing.length > body_bytes_max) {
-    return refuse(413, Error{Code::too_large, "request body"}
+    return refuse(413, Error{Code::too_large, "the request body is too large"}
                            .with("bytes", static_cast<std::int64_t>(out.framing.length))
                            .with("limit", static_cast<std::int64_t>(body_bytes_max)));
   }

@@ -124,6 +124,23 @@ def test_unknown_model(home: pathlib.Path) -> None:
     refused(tacit("serve", "--port", "0", "--model", "no-such-model", home=home), "no-such-model")
 
 
+@pytest.mark.parametrize("stdin", [b"", b"hi"])
+def test_a_prompt_where_the_model_belongs(empty_home: pathlib.Path, stdin: bytes) -> None:
+    done = tacit("run", "Name three colours.", home=empty_home, stdin=stdin)
+    refused(done, "no such model", "name three colours.", 'tacit run smollm2 "')
+    assert "empty" not in done.stderr
+
+
+def test_an_unknown_model_is_refused_before_the_prompt_is_read(empty_home: pathlib.Path) -> None:
+    with subprocess.Popen([BIN, "run", "no-such-model"], stdin=subprocess.PIPE, stderr=subprocess.PIPE,
+                          env=harness.clean_environment(empty_home)) as process:
+        try:  # its standard input stays open, and says nothing
+            assert process.wait(patience(20)) == 1
+            assert b"no such model" in process.stderr.read()
+        finally:
+            process.kill()
+
+
 def test_beyond_loopback_only_in_words(home: pathlib.Path) -> None:
     """Listening to others without TLS, or without keys, has to be said in words."""
     refused(tacit("serve", "--host", "0.0.0.0", "--port", "0", home=home, seconds=20), "tls", "--insecure-plain-http")
