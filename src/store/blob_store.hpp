@@ -74,8 +74,8 @@ class BlobStore {
   // Errors: not_found, permission, io.
   virtual Result<void> remove(const Digest& digest) = 0;
   virtual Result<std::vector<Digest>> list() const = 0;
-  // Deletes what writers that died have left, but the partial file of `keep`, if it was last written
-  // before `before`. Returns how many files (see store/abandoned.hpp).
+  // Deletes what writers that died have left, but the partial file of `keep`, if it was last
+  // written before `before`. Returns how many files (see store/abandoned.hpp).
   virtual std::size_t remove_abandoned(WallTime before, const Digest& keep) = 0;
 };
 
