@@ -83,6 +83,9 @@ bool limit_resource(__rlimit_resource_t resource, rlim_t value) noexcept {
 bool limit_resources(const SandboxOptions& options) noexcept {
   bool ok = limit_resource(RLIMIT_CORE, 0) && limit_resource(RLIMIT_FSIZE, 0) &&
             limit_resource(RLIMIT_NOFILE, options.descriptors_max);
+  if (options.data_bytes_max > 0 && !kUnderSanitizer) {
+    ok = ok && limit_resource(RLIMIT_DATA, options.data_bytes_max);
+  }
   if (options.memory_bytes_max > 0) ok = ok && limit_resource(RLIMIT_AS, options.memory_bytes_max);
   return ok;
 }

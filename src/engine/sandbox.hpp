@@ -29,8 +29,11 @@ namespace tacit::engine {
 
 struct SandboxOptions {
   std::uint64_t memory_bytes_max = 0;  // address space; 0: no limit
-  unsigned descriptors_max = 64;       // RLIMIT_NOFILE
-  bool use_landlock = true;  // tests take one wall away to see that the other stands alone
+  // Memory of its own (heap, stacks, private mappings; not the weights); 0: no limit. Ignored in
+  // builds with a sanitizer, whose shadow memory counts.
+  std::uint64_t data_bytes_max = 0;
+  unsigned descriptors_max = 64;  // RLIMIT_NOFILE
+  bool use_landlock = true;       // tests take one wall away to see that the other stands alone
   bool use_seccomp = true;
 };
 

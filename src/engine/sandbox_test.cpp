@@ -183,6 +183,19 @@ TEST_F(SandboxTest, MemoryLimitHolds) {
             0);
 }
 
+TEST_F(SandboxTest, DataLimitHoldsButSparesMappedFiles) {
+  EXPECT_EQ(in_child([] {
+              if (!enter_sandbox({.data_bytes_max = 1ull << 30})) return 99;
+              const auto map = [](int protection, int flags) {
+                return ::mmap(nullptr, 2ull << 30, protection, flags | MAP_ANONYMOUS, -1, 0) !=
+                       MAP_FAILED;
+              };
+              if (map(PROT_READ | PROT_WRITE, MAP_PRIVATE)) return 1;
+              return map(PROT_READ, MAP_PRIVATE) ? 0 : 2;  // as weights are
+            }),
+            0);
+}
+
 TEST(SandboxDescriptors, StraysAreClosed) {
   EXPECT_EQ(in_child([] {
               const int fd = ::open("/dev/null", O_RDONLY);

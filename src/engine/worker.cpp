@@ -8,6 +8,7 @@
 
 #include "engine/engine.hpp"
 #include "engine/engine_loop.hpp"
+#include "engine/machine_memory.hpp"
 #include "engine/model.hpp"
 #include "engine/protocol.hpp"
 #include "engine/sandbox.hpp"
@@ -90,6 +91,7 @@ int worker_main(const std::vector<std::string>& command_line) {
   const SystemClock clock;
   WorkerLinks links{std::move(control), std::move(data), wake.get(), clock};
   const auto sandbox = enter_sandbox({.memory_bytes_max = arguments->memory_bytes_max,
+                                      .data_bytes_max = usable_memory_bytes(),
                                       .descriptors_max = static_cast<unsigned>(end) + 8});
   if (!sandbox) {
     static_cast<void>(links.notify(LoadFailed{sandbox.error()}));
