@@ -27,6 +27,7 @@ int run_app(int argc, char** argv) {
     return engine::worker_main({argv + 2, argv + argc});
   }
   forbid_core_dumps();
+  take_file_limit_as_error();
   open_standard_descriptors();
   auto environment = Environment::of_process();
   Context context{environment, {}};

@@ -8,6 +8,7 @@
 #include "cli/commands.hpp"
 #include "cli/main_loop.hpp"
 #include "cli/models.hpp"
+#include "cli/process_limits.hpp"
 #include "core/text.hpp"
 
 namespace tacit::cli {
@@ -58,6 +59,7 @@ void add_pull(CLI::App& app, Context& context) {
       "  tacit pull smollm2:135m --json");
   command->callback([&context, options] {
     context.chosen = [&context, options] {
+      if (const auto enough = need_descriptors(1); !enough) return report(enough.error());
       NullLogger log;
       async::Runtime runtime{1};
       return run_main(runtime, [&] { return pull(context.environment, *options, log); });

@@ -18,6 +18,7 @@
 #include "cli/commands.hpp"
 #include "cli/main_loop.hpp"
 #include "cli/models.hpp"
+#include "cli/process_limits.hpp"
 #include "core/text.hpp"
 #include "engine/engine.hpp"
 #include "registry/local_file.hpp"
@@ -322,7 +323,8 @@ void add_run(CLI::App& app, Context& context) {
       ->check(CLI::PositiveNumber);
   command->add_option("--context", options->context,
                       "Context size in tokens (default: the model's, at most 4096)");
-  command->add_option("--threads", options->threads, "Threads of the engine (default: cores)");
+  command->add_option("--threads", options->threads, "Threads of the engine (default: cores)")
+      ->check(CLI::Range(1u, 1024u));
   command->add_flag("--verbose", options->verbose, "Show token counts and speed after each answer");
   command->add_flag("-q,--quiet", options->quiet, "No progress");
   command->footer(
@@ -335,6 +337,7 @@ void add_run(CLI::App& app, Context& context) {
       "  tacit run ./model.gguf --temperature 0 \"hi\"");
   command->callback([&context, options] {
     context.chosen = [&context, options] {
+      if (const auto enough = need_descriptors(1); !enough) return report(enough.error());
       return RunCommand{context.environment, *options}.run();
     };
   });

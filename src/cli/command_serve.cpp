@@ -90,10 +90,14 @@ void add_serve(CLI::App& app, Context& context) {
       ->capture_default_str();
   command->add_option("--context", serve_options.context,
                       "Context per request in tokens (default: the model's, at most 4096)");
-  command->add_option("--parallel", serve_options.parallel, "Requests in one batch (default 8)");
-  command->add_option("--threads", serve_options.threads, "Engine threads (default: cores)");
-  command->add_option("--io-threads", serve_options.io_threads,
-                      "Network threads (default: one per core)");
+  command->add_option("--parallel", serve_options.parallel, "Requests in one batch (default 8)")
+      ->check(CLI::Range(1u, 256u));
+  command->add_option("--threads", serve_options.threads, "Engine threads (default: cores)")
+      ->check(CLI::Range(1u, 1024u));
+  command
+      ->add_option("--io-threads", serve_options.io_threads,
+                   "Network threads (default: one per core)")
+      ->check(CLI::Range(1u, 1024u));
   command->add_option("--log-level", options->log_level, "debug, info, warning or error")
       ->check(CLI::IsMember({"debug", "info", "warning", "error"}))
       ->capture_default_str();

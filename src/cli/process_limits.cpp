@@ -6,6 +6,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <csignal>
+#include <cstdint>
+#include <thread>
 
 namespace tacit::cli {
 namespace {
@@ -27,6 +30,8 @@ void forbid_core_dumps() noexcept {
 #endif
 }
 
+void take_file_limit_as_error() noexcept { (void)std::signal(SIGXFSZ, SIG_IGN); }
+
 void open_standard_descriptors() noexcept {
   // The lowest free number is taken, so that going upwards each lands in its place.
   for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
@@ -43,6 +48,19 @@ std::size_t raise_descriptor_limit(std::size_t wanted) noexcept {
     if (::setrlimit(RLIMIT_NOFILE, &raised) == 0) limit = raised;
   }
   return static_cast<std::size_t>(limit.rlim_cur);
+}
+
+Result<void> need_descriptors(std::size_t shards) {
+  constexpr std::size_t kOwn = 24;  // files, a worker's sockets, what libraries hold
+  constexpr std::size_t kPerShard = 5;
+  if (shards == 0) shards = std::max(1U, std::thread::hardware_concurrency());
+  const auto needed = kOwn + kPerShard * shards;
+  const auto limit = raise_descriptor_limit(needed);
+  if (limit >= needed) return {};
+  return fail(Error{Code::io, "the limit on open files is too low"}
+                  .with("limit", static_cast<std::int64_t>(limit))
+                  .with("needed", static_cast<std::int64_t>(needed))
+                  .fix("Raise it (ulimit -n 1024)"));
 }
 
 }  // namespace tacit::cli

@@ -50,5 +50,21 @@ TEST(ProcessLimits, DescriptorsAreRaisedToTheHardLimitAtMost) {
   ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
 }
 
+TEST(ProcessLimits, TooFewDescriptorsAreRefusedWithBothNumbers) {
+  const auto child = ::fork();
+  if (child == 0) {
+    const rlimit few{8, 40};
+    if (::setrlimit(RLIMIT_NOFILE, &few) != 0) ::_exit(1);
+    if (!need_descriptors(1)) ::_exit(2);  // within the hard limit
+    const auto refused = need_descriptors(100);
+    if (refused || refused.error().value("limit") != 40) ::_exit(3);
+    ::_exit(refused.error().value("needed") > 500 ? 0 : 4);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_TRUE(WIFEXITED(status));
+  EXPECT_EQ(WEXITSTATUS(status), 0);
+}
+
 }  // namespace
 }  // namespace tacit::cli

@@ -288,6 +288,9 @@ Result<void> check_exposure(const ServeOptions& options) {
 }
 
 int run_server(const Environment& environment, const ServeOptions& options) {
+  if (const auto enough = need_descriptors(options.io_threads); !enough) {
+    return report(enough.error());
+  }
   ServerProcess process{environment, options};
   return process.run();
 }

@@ -391,6 +391,29 @@ def test_out_of_descriptors_is_survived(home: pathlib.Path) -> None:
         eventually("it serves again", lambda: server.ask("Hello", max_tokens=2))
 
 
+@pytest.mark.parametrize("descriptors", [6, 16, 28])
+@pytest.mark.parametrize("command", [("serve", "--port", "0"), ("run", MODEL, "hi"), ("pull", MODEL)], ids=lambda command: command[0])
+def test_too_few_descriptors_to_start_name_the_limit(home: pathlib.Path, command: tuple[str, ...], descriptors: int) -> None:
+    done = tacit(*command, home=home, wrapper=("prlimit", f"--nofile={descriptors}:{descriptors}"))
+    assert done.returncode == 1, done
+    assert "ulimit -n" in done.stderr and str(descriptors) in done.stderr, done.stderr
+
+
+@pytest.mark.skipif(harness.SANITIZED, reason="sanitizers need all of the address space")
+@pytest.mark.parametrize("mib", [100, 150])
+def test_too_little_memory_to_load_says_so(home: pathlib.Path, mib: int) -> None:
+    done = tacit("run", MODEL, "hi", home=home, wrapper=("prlimit", f"--as={mib << 20}"))
+    assert done.returncode == 1, done
+    assert "memory" in done.stderr.lower() and "log" not in done.stderr, done.stderr
+
+
+def test_a_limit_on_file_sizes_is_an_error_in_words(empty_home: pathlib.Path) -> None:
+    for command in (("key", "create"), ("serve", "--port", "0")):
+        done = tacit(*command, home=empty_home, wrapper=("prlimit", "--fsize=1000"))
+        assert done.returncode == 1, done
+        assert "error:" in done.stderr, done.stderr
+
+
 def test_closed_standard_streams_are_nobodys_socket(home: pathlib.Path) -> None:
     """Started with descriptors 0 to 2 closed, no client may get the log in its answer."""
     port = harness.free_port()
