@@ -70,7 +70,15 @@ Error bind_error(int error, const std::string& where) {
           .about(PublicText{where})
           .fix("stop the other server, or choose another address or port");
     case EACCES:
-    case EPERM: return Error{Code::permission, "may not listen here"}.about(PublicText{where});
+    case EPERM:
+      return Error{Code::permission, "may not listen here"}
+          .about(PublicText{where})
+          .fix("choose a port above 1023, or a folder that you may write");
+    case ENOENT:
+    case ENOTDIR:
+      return Error{Code::not_found, "cannot listen: no such folder"}
+          .about(PublicText{where})
+          .fix("make the folder of the socket first");
     default:
       return Error{Code::invalid_argument, "cannot listen"}
           .with("errno", error)

@@ -200,6 +200,14 @@ TACIT_ASYNC_TEST(Listener, LocalhostIsFoundByName) {
   EXPECT_TRUE(client.has_value());
 }
 
+TACIT_ASYNC_TEST(Listener, MissingFolderOfAUnixSocketIsNamed) {
+  const auto listener = Listener::bind(io.get_executor(), {.unix_path = "/no/such/folder/x.sock"});
+  TACIT_CO_ASSERT(!listener);
+  EXPECT_EQ(listener.error().code(), Code::not_found);
+  EXPECT_EQ(listener.error().subject(), "/no/such/folder/x.sock");
+  EXPECT_FALSE(listener.error().fix().empty());
+}
+
 TACIT_ASYNC_TEST(Listener, UnixSocket) {
   const auto folder = std::filesystem::path{::testing::TempDir()};
   const std::string path = folder / ("tacit-" + std::to_string(::getpid()) + ".sock");

@@ -319,8 +319,8 @@ void add_run(CLI::App& app, Context& context) {
       ->check(CLI::Range(0.0, 2.0));
   command->add_option("--top-p", options->top_p, "Nucleus sampling")->check(CLI::Range(0.0, 1.0));
   command->add_option("--seed", options->seed, "Seed for reproducible sampling");
-  command->add_option("--max-tokens", options->max_tokens, "Longest answer")
-      ->check(CLI::PositiveNumber);
+  command->add_option("--max-tokens", options->max_tokens, "Longest answer, in tokens")
+      ->check(CLI::Range(1u, 100'000'000u));
   command->add_option("--context", options->context,
                       "Context size in tokens (default: the model's, at most 4096)");
   command->add_option("--threads", options->threads, "Threads of the engine (default: cores)")

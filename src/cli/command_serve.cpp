@@ -30,15 +30,19 @@ void add_seconds(CLI::App& command, const char* flag, Seconds& value, const char
 
 void add_limits(CLI::App& command, http::ServerLimits& limits) {
   command.add_option("--max-connections", limits.connections_max, "Open connections")
+      ->check(CLI::Range(1u, 10'000'000u))
       ->capture_default_str()
       ->group("Limits");
   command.add_option("--max-head-bytes", limits.head_bytes_max, "Request line and headers")
+      ->check(CLI::Range(1024u, 1024u * 1024u))
       ->capture_default_str()
       ->group("Limits");
   command.add_option("--max-headers", limits.headers_max, "Header fields of a request")
+      ->check(CLI::Range(8u, 10'000u))
       ->capture_default_str()
       ->group("Limits");
   command.add_option("--max-body-bytes", limits.body_bytes_max, "Request body")
+      ->check(CLI::Range(1024u, 1024u * 1024u * 1024u))
       ->capture_default_str()
       ->group("Limits");
   add_seconds(command, "--idle-timeout", limits.idle_timeout,

@@ -54,7 +54,9 @@ def test_help_of_the_whole(empty_home: pathlib.Path) -> None:
     (), ("nonsense",), ("serve", "--nonsense"), ("serve", "--port", "99999"), ("serve", "--port", "-1"), ("serve", "--port", "http"), ("serve", "--port"),
     ("serve", "--host", "not an address"), ("serve", "--drain-timeout", "soon"), ("serve", "--log-format", "xml"), ("serve", "--log-level", "loud"),
     ("serve", "--context", "-5"), ("serve", "--context", "99999999999999999999"), ("serve", "--parallel", "0x"), ("serve", "--threads", "many"),
-    ("serve", "--threads", "100000"), ("serve", "--io-threads", "100000"), ("serve", "--parallel", "100000"), ("run", MODEL, "--threads", "100000"),
+    ("serve", "--threads", "100000"), ("serve", "--io-threads", "100000"), ("serve", "--parallel", "100000"), ("serve", "--max-connections", "0"),
+    ("serve", "--max-body-bytes", "0"), ("serve", "--max-head-bytes", "1"), ("serve", "--max-headers", "0"), ("run", MODEL, "--max-tokens", "0"),
+    ("serve", "--unix", "/no/such/folder/tacit.sock"), ("run", MODEL, "--threads", "100000"),
     ("run",), ("pull",), ("key",), ("key", "nonsense"), ("key", "revoke"), ("version", "extra"), ("list", "--jsonx")], ids=" ".join)
 def test_bad_arguments(empty_home: pathlib.Path, arguments: tuple[str, ...]) -> None:
     done = tacit(*arguments, home=empty_home, seconds=20)
