@@ -22,8 +22,9 @@ void check_error(const tacit::Error& error) {
 
 // The answer's text survives: rendered as one JSON string, parsed back as the content of a request.
 void check_round_trip(const tacit::SecretText& text) {
-  ChatRenderer renderer{{.id = "i", .model = "m", .created_unix_s = 1, .stream = true}};
-  renderer.feed(tacit::domain::TextDelta{text.clone()});
+  ChatRenderer renderer{{.stream = true}};
+  renderer.begin({"i", "m", 1});
+  renderer.feed(0, tacit::domain::TextDelta{text.clone()});
   const auto bytes = renderer.take();
   constexpr std::string_view open = R"("delta":{"content":)";
   const auto begin = bytes.reveal().find(open);

@@ -9,6 +9,7 @@
 #include <boost/json/parse.hpp>
 #include <boost/json/stream_parser.hpp>
 
+#include "api/json_text.hpp"
 #include "core/secret.hpp"
 
 namespace tacit::api {
@@ -100,6 +101,11 @@ Result<JsonDocument> JsonDocument::parse(std::string_view body, const JsonLimits
         "byte", at));
   state->root = parser.release();
   return JsonDocument{std::move(state)};
+}
+
+std::string_view valid_object(std::string_view text) {
+  const auto document = JsonDocument::parse(text, {});
+  return document && document->root().is_object() ? text : std::string_view{"{}"};
 }
 
 Field::Field(const json::object& object, std::string_view name, std::string prefix) {

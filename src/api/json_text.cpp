@@ -2,6 +2,10 @@
 
 #include <array>
 #include <charconv>
+#include <cmath>
+#include <span>
+
+#include "core/text.hpp"
 
 namespace tacit::api {
 namespace {
@@ -43,6 +47,38 @@ JsonText& JsonText::string(std::string_view text) {
   }
   raw(text.substr(plain));
   return raw("\"");
+}
+
+JsonText& JsonText::string_of_bytes(std::string_view bytes) {
+  if (is_utf8(bytes)) return string(bytes);
+  SecretText repaired;
+  while (!bytes.empty()) {
+    std::size_t n = 1;
+    while (n < 4 && n < bytes.size() && !is_utf8(bytes.substr(0, n))) ++n;
+    const bool whole = is_utf8(bytes.substr(0, n));
+    repaired.append(whole ? bytes.substr(0, n) : std::string_view{"\xEF\xBF\xBD"});
+    bytes.remove_prefix(whole ? n : 1);
+  }
+  return string(repaired.reveal());
+}
+
+namespace {
+
+template <class T> std::string_view digits_of(T value, std::span<char> into) {
+  const auto end = std::to_chars(into.data(), into.data() + into.size(), value).ptr;
+  return {into.data(), static_cast<std::size_t>(end - into.data())};
+}
+
+}  // namespace
+
+JsonText& JsonText::real(double value) {
+  std::array<char, 32> digits{};
+  return raw(std::isfinite(value) ? digits_of(value, digits) : std::string_view{"null"});
+}
+
+JsonText& JsonText::real(float value) {
+  std::array<char, 32> digits{};
+  return raw(std::isfinite(value) ? digits_of(value, digits) : std::string_view{"null"});
 }
 
 JsonText& JsonText::number(std::int64_t value) {

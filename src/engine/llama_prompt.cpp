@@ -123,7 +123,11 @@ class Maker final : public PromptMaker {
     prompt.num_stops = static_cast<std::uint32_t>(request.stop.size());
     const bool with_tools =
         !request.tools.empty() && request.tool_choice.use != domain::ToolUse::none;
-    const bool parses = rendered != nullptr && (with_tools || request.continue_last || !plain_);
+    const bool schema_after_thinking =
+        request.constraint.kind == domain::Constraint::Kind::json_schema && rendered != nullptr &&
+        !rendered->thinking_start_tag.empty();
+    const bool parses = rendered != nullptr &&
+                        (with_tools || request.continue_last || !plain_ || schema_after_thinking);
     if (parses) {
       prompt.rules.stops = std::move(request.stop);
       for (const auto& stop : rendered->additional_stops)

@@ -195,18 +195,21 @@ Result<void> add_constraint(const domain::GenerateRequest& request, const llama_
     params.grammar = {COMMON_GRAMMAR_TYPE_USER, text};
     return {};
   }
-  if (rendered != nullptr && !rendered->grammar.empty()) {
-    params.grammar = {rendered->grammar_begins_with_answer ? COMMON_GRAMMAR_TYPE_USER
-                                                           : COMMON_GRAMMAR_TYPE_TOOL_CALLS,
-                      rendered->grammar};
-    params.generation_prompt = rendered->generation_prompt;
-    add_triggers(*rendered, vocab, params);
-  } else if (kind == Kind::json_schema) {
+  // The library's grammar for a schema also takes JSON in a code fence, which is no JSON; it is
+  // needed only where the model thinks first.
+  const bool thinks = rendered != nullptr && !rendered->thinking_start_tag.empty();
+  if (kind == Kind::json_schema && !thinks) {
     TACIT_TRY(auto grammar, guarded("the JSON schema is not understood", Code::invalid_argument,
                                     [&]() -> Result<std::string> {
                                       return json_schema_to_grammar(common_json::parse(text));
                                     }));
     params.grammar = {COMMON_GRAMMAR_TYPE_USER, std::move(grammar)};
+  } else if (rendered != nullptr && !rendered->grammar.empty()) {
+    params.grammar = {rendered->grammar_begins_with_answer ? COMMON_GRAMMAR_TYPE_USER
+                                                           : COMMON_GRAMMAR_TYPE_TOOL_CALLS,
+                      rendered->grammar};
+    params.generation_prompt = rendered->generation_prompt;
+    add_triggers(*rendered, vocab, params);
   }
   if (!params.grammar.empty()) TACIT_CHECK(check_grammar(params.grammar.grammar));
   return {};

@@ -1,11 +1,16 @@
 #include "gateway/gateway.hpp"
 
-#include <array>
-
 #include <fmt/format.h>
 
+#include "api/anthropic/messages.hpp"
 #include "api/error_map.hpp"
+#include "api/llama/llama.hpp"
+#include "api/ollama/ollama.hpp"
+#include "api/openai/chat.hpp"
+#include "api/openai/completions.hpp"
+#include "api/openai/embeddings.hpp"
 #include "api/openai/models.hpp"
+#include "api/openai/responses.hpp"
 #include "core/text.hpp"
 #include "gateway/call.hpp"
 
@@ -49,18 +54,46 @@ struct Gateway::Route {
   bool needs_key;
   std::string_view name;  // in logs
   Task<> (*handler)(Call&);
+  const api::Dialect* dialect = &api::openai::kDialect;
+  api::Parse parse = nullptr;  // for `generation`
 };
 
 namespace {
 
+constexpr const auto* kOpenAi = &api::openai::kDialect;
+constexpr const auto* kAnthropic = &api::anthropic::kDialect;
+constexpr const auto* kLlama = &api::llama::kDialect;
+constexpr const auto* kOllama = &api::ollama::kDialect;
+
 // Everything that is served. A new API adds its lines here.
-constexpr std::array<Gateway::Route, 5> kRoutes{{
+const Gateway::Route kRoutes[] = {
     {"GET", "/health", false, "health", health},
     {"GET", "/metrics", true, "metrics", metrics},
     {"GET", "/v1/models", true, "models.list", list_models},
     {"GET", "/v1/models/", true, "models.get", get_model},
-    {"POST", "/v1/chat/completions", true, "chat.completions", chat_completions},
-}};
+    {"POST", "/v1/chat/completions", true, "chat", generation, kOpenAi, api::openai::chat},
+    {"POST", "/v1/completions", true, "completions", generation, kOpenAi, api::openai::completions},
+    {"POST", "/v1/embeddings", true, "embeddings", generation, kOpenAi, api::openai::embeddings},
+    {"POST", "/v1/responses", true, "responses", generation, kOpenAi, api::openai::responses},
+    {"POST", "/v1/messages", true, "messages", generation, kAnthropic, api::anthropic::messages},
+    {"POST", "/v1/messages/count_tokens", true, "messages.count", generation, kAnthropic,
+     api::anthropic::count_tokens},
+    {"POST", "/api/chat", true, "ollama.chat", generation, kOllama, api::ollama::chat},
+    {"POST", "/api/generate", true, "ollama.generate", generation, kOllama, api::ollama::generate},
+    {"POST", "/api/embed", true, "ollama.embed", generation, kOllama, api::ollama::embed},
+    {"POST", "/api/embeddings", true, "ollama.embeddings", generation, kOllama,
+     api::ollama::embeddings},
+    {"POST", "/tokenize", true, "llama.tokenize", generation, kLlama, api::llama::tokenize},
+    {"POST", "/detokenize", true, "llama.detokenize", generation, kLlama, api::llama::detokenize},
+    {"POST", "/apply-template", true, "llama.template", generation, kLlama,
+     api::llama::apply_template},
+    {"POST", "/completion", true, "llama.completion", generation, kLlama, api::llama::completion},
+    {"POST", "/embedding", true, "llama.embedding", generation, kLlama, api::llama::embedding},
+    {"GET", "/api/tags", true, "ollama.tags", ollama_tags, kOllama},
+    {"GET", "/api/ps", true, "ollama.ps", ollama_ps, kOllama},
+    {"GET", "/api/version", false, "ollama.version", ollama_version, kOllama},
+    {"POST", "/api/show", true, "ollama.show", ollama_show, kOllama},
+};
 
 bool matches(const Gateway::Route& route, std::string_view path) {
   if (!route.path.ends_with('/')) return path == route.path;
@@ -71,12 +104,14 @@ bool matches(const Gateway::Route& route, std::string_view path) {
 struct Found {
   const Gateway::Route* route = nullptr;
   std::string allow;  // methods of the path, for 405 and OPTIONS
+  const api::Dialect* dialect = &api::openai::kDialect;
 };
 
 Found find_route(std::string_view method, std::string_view path) {
   Found found;
   for (const auto& route : kRoutes) {
     if (!matches(route, path)) continue;
+    found.dialect = route.dialect;
     const bool head = method == "HEAD" && route.method == "GET";
     if (method == route.method || head) found.route = &route;
     if (!found.allow.empty()) found.allow += ", ";
@@ -113,7 +148,8 @@ std::optional<Principal> Gateway::authenticate(const http::Exchange& exchange) {
 }
 
 Task<> Gateway::serve(http::Exchange& exchange) {
-  Call call{exchange, parts_, options_, {}, {}, parts_.clock.now()};
+  Call call{.exchange = exchange, .parts = parts_, .options = options_};
+  call.begun = parts_.clock.now();
   co_await dispatch(call);
   if (call.status > 0) {
     parts_.metrics.shard(parts_.shard_index)
@@ -125,6 +161,7 @@ Task<> Gateway::serve(http::Exchange& exchange) {
 Task<> Gateway::dispatch(Call& call) {
   const auto& request = call.exchange.request();
   const auto found = find_route(request.method, request.path());
+  call.dialect = found.dialect;
   if (found.allow.empty()) {
     co_await respond_error(call,
                            Error{Code::not_found, "no such path"}.fix("The API is under /v1"));
@@ -140,10 +177,11 @@ Task<> Gateway::dispatch(Call& call) {
     http::Headers headers;
     headers.add("allow", found.allow);
     const Error error{Code::unsupported, "this path does not allow this method"};
-    co_await respond(call, 405, kJson, api::openai_error(error), std::move(headers));
+    co_await respond(call, 405, kJson, call.dialect->error(error, {}), std::move(headers));
     co_return;
   }
   const auto& route = *found.route;
+  call.parse = route.parse;
   if (route.needs_key) {
     auto principal = authenticate(call.exchange);
     if (!principal) {
@@ -179,7 +217,7 @@ Task<> respond_error(Gateway::Call& call, const Error& error, std::string_view c
   http::Headers headers;
   if (shape.retry_after_s > 0) headers.add("retry-after", std::to_string(shape.retry_after_s));
   if (shape.status == 401) headers.add("www-authenticate", "Bearer");
-  const auto body = api::openai_error(error, code);
+  const auto body = call.dialect->error(error, code);
   co_await respond(call, shape.status, kJson, body, std::move(headers));
 }
 

@@ -3,68 +3,79 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include "api/generation.hpp"
 #include "core/error.hpp"
 #include "domain/event.hpp"
 #include "domain/request.hpp"
 
 namespace tacit::api::openai {
 
-struct ChatLimits {
-  std::size_t body_bytes_max = 32 * 1024 * 1024;
-  std::size_t json_depth_max = 64;
-  std::size_t messages_max = 10'000;
-  std::size_t stops_max = 16;
-  std::size_t stop_bytes_max = 1024;
-  std::size_t model_bytes_max = 256;
-};
+extern const Dialect kDialect;
 
 struct ChatRequest {
   domain::GenerateRequest generate;
   bool stream = false;
   bool include_usage = false;            // stream_options.include_usage
+  std::uint32_t num_choices = 1;         // n
   std::uint32_t num_unknown_fields = 0;  // accepted and ignored
 };
 
-// parse_chat reads a request body. Errors: malformed (not JSON), invalid_argument (subject: the
-// field's path), unsupported (a field that would change the answer and is not offered), too_large.
-// No error carries text of the request.
-Result<ChatRequest> parse_chat(std::string_view body, const ChatLimits& limits = {});
+// parse_chat reads a request body; errors as for api::Parse.
+Result<ChatRequest> parse_chat(std::string_view body, const Limits& limits = {});
+// The same as an api::Parse.
+Result<Call> chat(std::string_view body, const Limits& limits);
 
-// ChatRenderer turns the events of one generation into a response. Feed every event in order, then
-// take what it wrote. Streaming: SSE bytes after each batch. Otherwise: one JSON body after the
-// last event. Not thread-safe.
-class ChatRenderer {
+class ChatRenderer final : public Renderer {
  public:
   struct Options {
-    std::string id;  // "chatcmpl-..."
-    std::string model;
-    std::int64_t created_unix_s = 0;
     bool stream = false;
     bool include_usage = false;
+    std::uint32_t num_choices = 1;
+    bool logprobs = false;
   };
   explicit ChatRenderer(Options options);
 
-  void feed(const domain::Event& event);
-  // Bytes rendered since the last take(); SSE events are whole. Empty until the end when not
-  // streaming.
-  SecretText take();
+  void begin(const AnswerContext& context) override;
+  void feed(std::uint32_t choice, const domain::Event& event) override;
+  SecretText take() override;
 
  private:
-  void feed_streamed(const domain::Event& event);
-  void feed_whole(const domain::Event& event);
-  void chunk(std::string_view delta, std::string_view finish_reason);
-  void text_chunk(std::string_view member, const domain::Content& text);
+  struct ToolCall {
+    std::string id;
+    std::string name;
+    SecretText arguments;
+  };
+  struct Choice {
+    bool role_sent = false;
+    SecretText content;  // of the whole answer, when not streaming
+    SecretText reasoning;
+    SecretText logprobs;  // JSON, without brackets
+    std::map<std::uint32_t, ToolCall> calls;
+    domain::FinishReason reason = domain::FinishReason::stop;
+  };
+  void feed_streamed(std::uint32_t choice, const domain::Event& event);
+  void feed_whole(std::uint32_t choice, const domain::Event& event);
+  void chunk(std::uint32_t choice, std::string_view delta, std::string_view finish_reason,
+             std::string_view logprobs = "null");
+  void text_chunk(std::uint32_t choice, std::string_view member, const domain::Content& text,
+                  std::string_view logprobs);
+  void call_chunk(std::uint32_t choice, const domain::ToolCallDelta& call);
+  void whole_body();
+  void count(const domain::Finished& finished, std::uint32_t choice);
 
   Options options_;
+  AnswerContext context_;
   std::string chunk_head_;  // the part that all chunks share
   std::string chunk_tail_;  // after the choice: usage null and the end of the event
   SecretText out_;
-  SecretText content_;  // of the whole answer, when not streaming
-  SecretText reasoning_;
-  bool role_sent_ = false;
+  std::vector<Choice> choices_;
+  std::uint32_t num_finished_ = 0;
+  domain::Usage usage_;
 };
 
 }  // namespace tacit::api::openai

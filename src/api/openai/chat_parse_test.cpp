@@ -76,8 +76,6 @@ TEST(ParseChat, RefusesAndNamesTheField) {
        "messages[0].content"},
       {R"({"model":"m","messages":[{"role":"user","content":[{"type":"image_url"}]}]})",
        Code::unsupported, "messages[0].content[0].type"},
-      {R"({"model":"m","messages":[{"role":"tool","content":"x"}]})", Code::unsupported,
-       "messages[0].role"},
       {with(R"(,"temperature":3)"), Code::invalid_argument, "temperature"},
       {with(R"(,"temperature":"hot")"), Code::invalid_argument, "temperature"},
       {with(R"(,"temperature":NaN)"), Code::malformed, ""},
@@ -89,11 +87,30 @@ TEST(ParseChat, RefusesAndNamesTheField) {
       {with(R"(,"stream":"yes")"), Code::invalid_argument, "stream"},
       {with(R"(,"stream_options":{"include_usage":true})"), Code::invalid_argument,
        "stream_options"},
-      {with(R"(,"n":2)"), Code::unsupported, "n"},
-      {with(R"(,"tools":[{"type":"function"}])"), Code::unsupported, "tools"},
-      {with(R"(,"tool_choice":"required")"), Code::unsupported, "tool_choice"},
-      {with(R"(,"response_format":{"type":"json_object"})"), Code::unsupported, "response_format"},
-      {with(R"(,"logprobs":true)"), Code::unsupported, "logprobs"},
+      {with(R"(,"n":0)"), Code::invalid_argument, "n"},
+      {with(R"(,"n":129)"), Code::invalid_argument, "n"},
+      {with(R"(,"tools":[{"type":"function"}])"), Code::invalid_argument, "tools[0].function"},
+      {with(R"(,"tools":[{"type":"custom","custom":{"name":"x"}}])"), Code::unsupported,
+       "tools[0].type"},
+      {with(R"(,"tools":[{"type":"function","function":{"name":""}}])"), Code::invalid_argument,
+       "tools[0].function.name"},
+      {with(R"(,"tool_choice":"required")"), Code::invalid_argument, "tool_choice"},
+      {with(R"(,"tool_choice":"sometimes")"), Code::invalid_argument, "tool_choice"},
+      {with(R"(,"tools":[{"type":"function","function":{"name":"a"}}],)"
+            R"("tool_choice":{"type":"function","function":{"name":"b"}})"),
+       Code::invalid_argument, "tool_choice"},
+      {with(R"(,"response_format":{"type":"xml"})"), Code::invalid_argument,
+       "response_format.type"},
+      {with(R"(,"response_format":{"type":"json_schema"})"), Code::invalid_argument,
+       "response_format.json_schema"},
+      {with(R"(,"response_format":{"type":"json_schema","json_schema":{"name":"x"}})"),
+       Code::invalid_argument, "response_format.json_schema.schema"},
+      {with(R"(,"top_logprobs":3)"), Code::invalid_argument, "top_logprobs"},
+      {with(R"(,"logprobs":true,"top_logprobs":21)"), Code::invalid_argument, "top_logprobs"},
+      {with(R"(,"logit_bias":{"x":1})"), Code::invalid_argument, "logit_bias"},
+      {with(R"(,"logit_bias":{"5":101})"), Code::invalid_argument, "logit_bias"},
+      {with(R"(,"reasoning_effort":"extreme")"), Code::invalid_argument, "reasoning_effort"},
+      {with(R"(,"chat_template_kwargs":{"x":1})"), Code::unsupported, "chat_template_kwargs"},
       {with(R"(,"modalities":["audio"])"), Code::unsupported, "modalities"},
       {with(R"(} trailing)"), Code::malformed, ""},
   };
@@ -106,6 +123,45 @@ TEST(ParseChat, RefusesAndNamesTheField) {
   }
 }
 
+TEST(ParseChat, ReadsToolsAndEarlierCalls) {
+  const auto parsed = parse_chat(R"({"model":"m","messages":[
+    {"role":"user","content":"add"},
+    {"role":"assistant","content":null,"tool_calls":[{"id":"c1","type":"function",
+      "function":{"name":"add","arguments":"{\"a\":1}"}}]},
+    {"role":"tool","tool_call_id":"c1","content":[{"type":"text","text":"3"}]}],
+    "tools":[{"type":"function","function":{"name":"add","description":"Adds.",
+      "parameters":{"type":"object","properties":{"a":{"type":"integer"}}},"strict":true}}],
+    "tool_choice":{"type":"function","function":{"name":"add"}},"parallel_tool_calls":false,
+    "logprobs":true,"top_logprobs":2,"logit_bias":{"5":-100},"n":2,"reasoning_effort":"low",
+    "response_format":{"type":"text"}})");
+  ASSERT_TRUE(parsed) << parsed.error().message();
+  const auto& generate = parsed->generate;
+  ASSERT_EQ(generate.messages.size(), 3u);
+  EXPECT_EQ(generate.messages[1].tool_calls.at(0).name, "add");
+  EXPECT_EQ(generate.messages[1].tool_calls[0].arguments.reveal(), R"({"a":1})");
+  EXPECT_EQ(generate.messages[2].role, domain::Role::tool);
+  EXPECT_EQ(generate.messages[2].tool_call_id, "c1");
+  EXPECT_EQ(generate.tools.at(0).parameters.reveal(),
+            R"({"type":"object","properties":{"a":{"type":"integer"}}})");
+  EXPECT_EQ(generate.tool_choice.use, domain::ToolUse::required);
+  EXPECT_EQ(generate.tool_choice.name, "add");
+  EXPECT_FALSE(generate.tool_choice.parallel);
+  EXPECT_EQ(generate.logprobs, 2u);
+  EXPECT_EQ(generate.logit_bias.at(0).token, 5);
+  EXPECT_EQ(generate.reasoning.effort, domain::Effort::low);
+  EXPECT_EQ(generate.constraint.kind, domain::Constraint::Kind::none);
+  EXPECT_EQ(parsed->num_choices, 2u);
+  EXPECT_EQ(parsed->num_unknown_fields, 0u);
+}
+
+TEST(ParseChat, ReadsFormats) {
+  const auto object = parse_chat(with(R"(,"response_format":{"type":"json_object"})"));
+  EXPECT_EQ(object->generate.constraint.text.reveal(), R"({"type":"object"})");
+  const auto schema = parse_chat(with(
+      R"(,"response_format":{"type":"json_schema","json_schema":{"name":"n","schema":{"type":"null"}}})"));
+  EXPECT_EQ(schema->generate.constraint.text.reveal(), R"({"type":"null"})");
+}
+
 TEST(ParseChat, InvalidUtf8IsMalformed) {
   EXPECT_EQ(parse_chat("{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"\xFF\"}]}")
                 .error()
@@ -114,7 +170,7 @@ TEST(ParseChat, InvalidUtf8IsMalformed) {
 }
 
 TEST(ParseChat, LimitsAreNamed) {
-  ChatLimits limits;
+  Limits limits;
   limits.body_bytes_max = 10;
   EXPECT_EQ(parse_chat(with(""), limits).error().value("limit"), 10);
   limits = {};

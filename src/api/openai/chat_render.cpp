@@ -1,90 +1,125 @@
 #include "api/error_map.hpp"
 #include "api/json_text.hpp"
 #include "api/openai/chat.hpp"
+#include "api/openai/wire.hpp"
 
 namespace tacit::api::openai {
 namespace {
 
-std::string_view finish_word(domain::FinishReason reason) noexcept {
-  return reason == domain::FinishReason::length ? R"("length")" : R"("stop")";
-}
-
-void append_usage(JsonText& out, const domain::Usage& usage) {
-  out.raw(R"({"prompt_tokens":)").number(usage.prompt_tokens);
-  out.raw(R"(,"completion_tokens":)").number(usage.completion_tokens);
-  out.raw(R"(,"total_tokens":)")
-      .number(std::int64_t{usage.prompt_tokens} + usage.completion_tokens);
-  out.raw(R"(,"prompt_tokens_details":{"cached_tokens":)")
-      .number(usage.cached_prompt_tokens)
-      .raw("}}");
-}
-
 // {"id":...,"object":...,"created":...,"model":...  — without the closing brace.
-JsonText head(const ChatRenderer::Options& options, std::string_view object) {
+JsonText head(const AnswerContext& context, std::string_view object) {
   JsonText out;
-  out.raw(R"({"id":)").string(options.id).raw(R"(,"object":)").string(object);
-  out.raw(R"(,"created":)").number(options.created_unix_s);
-  out.raw(R"(,"model":)").string(options.model).raw(R"(,"system_fingerprint":null)");
+  out.raw(R"({"id":"chatcmpl-)").raw(context.id).raw(R"(","object":)").string(object);
+  out.raw(R"(,"created":)").number(context.created_unix_s);
+  out.raw(R"(,"model":)").string(context.model).raw(R"(,"system_fingerprint":null)");
+  return out;
+}
+
+SecretText logprobs_object(const std::vector<domain::TokenLogprob>& logprobs) {
+  SecretText out{R"({"content":[)"};
+  SecretText list;
+  append_logprobs(list, logprobs);
+  out.append(list.reveal());
+  out.append(R"(],"refusal":null})");
   return out;
 }
 
 }  // namespace
 
-ChatRenderer::ChatRenderer(Options options) : options_{std::move(options)} {
+ChatRenderer::ChatRenderer(Options options) : options_{options}, choices_(options.num_choices) {}
+
+void ChatRenderer::begin(const AnswerContext& context) {
+  context_ = context;
   if (!options_.stream) return;
-  auto text = head(options_, "chat.completion.chunk");
+  const auto text = head(context_, "chat.completion.chunk");
   chunk_head_ = "data: ";
   chunk_head_ += text.text().reveal();
   chunk_tail_ = options_.include_usage ? ",\"usage\":null}\n\n" : "}\n\n";
 }
 
-void ChatRenderer::feed(const domain::Event& event) {
+void ChatRenderer::feed(std::uint32_t choice, const domain::Event& event) {
+  if (const auto* failed = std::get_if<domain::Failed>(&event)) {
+    if (options_.stream) out_.append("data: ");
+    out_.append(openai_error(failed->error));
+    if (options_.stream) out_.append("\n\n");
+    return;
+  }
+  if (const auto* finished = std::get_if<domain::Finished>(&event)) count(*finished, choice);
   if (options_.stream)
-    feed_streamed(event);
+    feed_streamed(choice, event);
   else
-    feed_whole(event);
+    feed_whole(choice, event);
 }
 
 SecretText ChatRenderer::take() { return std::exchange(out_, SecretText{}); }
 
-// One chunk whose delta and finish_reason are already JSON.
-void ChatRenderer::chunk(std::string_view delta, std::string_view finish_reason) {
+// The prompt counts once, however many choices it has.
+void ChatRenderer::count(const domain::Finished& finished, std::uint32_t choice) {
+  ++num_finished_;
+  choices_[choice].reason = finished.reason;
+  usage_.prompt_tokens = finished.usage.prompt_tokens;
+  usage_.cached_prompt_tokens = finished.usage.cached_prompt_tokens;
+  usage_.completion_tokens += finished.usage.completion_tokens;
+}
+
+// One chunk whose delta, finish_reason and logprobs are already JSON.
+void ChatRenderer::chunk(std::uint32_t choice, std::string_view delta,
+                         std::string_view finish_reason, std::string_view logprobs) {
   out_.append(chunk_head_);
-  out_.append(R"(,"choices":[{"index":0,"delta":)");
+  out_.append(R"(,"choices":[{"index":)");
+  out_.append(std::to_string(choice));
+  out_.append(R"(,"delta":)");
   out_.append(delta);
-  out_.append(R"(,"logprobs":null,"finish_reason":)");
+  out_.append(R"(,"logprobs":)");
+  out_.append(logprobs);
+  out_.append(R"(,"finish_reason":)");
   out_.append(finish_reason);
   out_.append("}]");
   out_.append(chunk_tail_);
 }
 
-void ChatRenderer::text_chunk(std::string_view member, const domain::Content& text) {
+void ChatRenderer::text_chunk(std::uint32_t choice, std::string_view member,
+                              const domain::Content& text, std::string_view logprobs) {
   JsonText delta;
   delta.raw("{\"").raw(member).raw("\":").string(text.reveal()).raw("}");
-  chunk(delta.text().reveal(), "null");
+  chunk(choice, delta.text().reveal(), "null", logprobs);
 }
 
-void ChatRenderer::feed_streamed(const domain::Event& event) {
-  if (const auto* failed = std::get_if<domain::Failed>(&event)) {
-    out_.append("data: ");
-    out_.append(openai_error(failed->error));
-    out_.append("\n\n");
-    return;
+void ChatRenderer::call_chunk(std::uint32_t choice, const domain::ToolCallDelta& call) {
+  JsonText delta;
+  delta.raw(R"({"tool_calls":[{"index":)").number(call.index);
+  if (!call.name.empty()) {
+    delta.raw(R"(,"id":)").string(call.id).raw(R"(,"type":"function","function":{"name":)");
+    delta.string(call.name).raw(R"(,"arguments":)");
+  } else {
+    delta.raw(R"(,"function":{"arguments":)");
   }
-  if (!role_sent_) {
-    role_sent_ = true;
-    chunk(R"({"role":"assistant","content":"","refusal":null})", "null");
+  delta.string(call.arguments.reveal()).raw("}}]}");
+  chunk(choice, delta.text().reveal(), "null");
+}
+
+void ChatRenderer::feed_streamed(std::uint32_t choice, const domain::Event& event) {
+  if (!choices_[choice].role_sent) {
+    choices_[choice].role_sent = true;
+    chunk(choice, R"({"role":"assistant","content":"","refusal":null})", "null");
   }
   if (const auto* delta = std::get_if<domain::TextDelta>(&event)) {
-    text_chunk("content", delta->text);
+    if (delta->logprobs.empty()) return text_chunk(choice, "content", delta->text, "null");
+    const auto logprobs = logprobs_object(delta->logprobs);
+    text_chunk(choice, "content", delta->text, logprobs.reveal());
   } else if (const auto* reasoning = std::get_if<domain::ReasoningDelta>(&event)) {
-    text_chunk("reasoning_content", reasoning->text);
+    text_chunk(choice, "reasoning_content", reasoning->text, "null");
+  } else if (const auto* call = std::get_if<domain::ToolCallDelta>(&event)) {
+    call_chunk(choice, *call);
   } else if (const auto* finished = std::get_if<domain::Finished>(&event)) {
-    chunk("{}", finish_word(finished->reason));
+    JsonText word;
+    word.string(finish_word(finished->reason));
+    chunk(choice, "{}", word.text().reveal());
+    if (num_finished_ < options_.num_choices) return;
     if (options_.include_usage) {
       JsonText last;
       last.raw(chunk_head_).raw(R"(,"choices":[],"usage":)");
-      append_usage(last, finished->usage);
+      append_usage(last, usage_);
       last.raw("}\n\n");
       out_.append(last.text().reveal());
     }
@@ -92,25 +127,61 @@ void ChatRenderer::feed_streamed(const domain::Event& event) {
   }
 }
 
-void ChatRenderer::feed_whole(const domain::Event& event) {
+void ChatRenderer::feed_whole(std::uint32_t index, const domain::Event& event) {
+  auto& choice = choices_[index];
   if (const auto* delta = std::get_if<domain::TextDelta>(&event)) {
-    content_.append(delta->text.reveal());
+    choice.content.append(delta->text.reveal());
+    append_logprobs(choice.logprobs, delta->logprobs);
   } else if (const auto* reasoning = std::get_if<domain::ReasoningDelta>(&event)) {
-    reasoning_.append(reasoning->text.reveal());
-  } else if (const auto* finished = std::get_if<domain::Finished>(&event)) {
-    auto out = head(options_, "chat.completion");
-    out.raw(R"(,"choices":[{"index":0,"message":{"role":"assistant","content":)")
-        .string(content_.reveal());
-    if (!reasoning_.empty()) out.raw(R"(,"reasoning_content":)").string(reasoning_.reveal());
-    out.raw(R"(,"refusal":null,"annotations":[]},"logprobs":null,"finish_reason":)")
-        .raw(finish_word(finished->reason));
-    out.raw(R"(}],"usage":)");
-    append_usage(out, finished->usage);
-    out.raw("}");
-    out_ = std::move(out).take();
-  } else if (const auto* failed = std::get_if<domain::Failed>(&event)) {
-    out_.append(openai_error(failed->error));
+    choice.reasoning.append(reasoning->text.reveal());
+  } else if (const auto* call = std::get_if<domain::ToolCallDelta>(&event)) {
+    auto& into = choice.calls[call->index];
+    if (!call->name.empty()) {
+      into.id = call->id;
+      into.name = call->name;
+    }
+    into.arguments.append(call->arguments.reveal());
+  } else if (std::holds_alternative<domain::Finished>(event) &&
+             num_finished_ == options_.num_choices) {
+    whole_body();
   }
+}
+
+void ChatRenderer::whole_body() {
+  auto out = head(context_, "chat.completion");
+  out.raw(R"(,"choices":[)");
+  for (std::uint32_t i = 0; i < choices_.size(); ++i) {
+    const auto& choice = choices_[i];
+    if (i > 0) out.raw(",");
+    out.raw(R"({"index":)").number(i).raw(R"(,"message":{"role":"assistant","content":)");
+    if (choice.content.empty() && !choice.calls.empty())
+      out.raw("null");
+    else
+      out.string(choice.content.reveal());
+    if (!choice.reasoning.empty())
+      out.raw(R"(,"reasoning_content":)").string(choice.reasoning.reveal());
+    if (!choice.calls.empty()) {
+      out.raw(R"(,"tool_calls":[)");
+      bool first = true;
+      for (const auto& [number, call] : choice.calls) {
+        if (!first) out.raw(",");
+        first = false;
+        out.raw(R"({"id":)").string(call.id).raw(R"(,"type":"function","function":{"name":)");
+        out.string(call.name).raw(R"(,"arguments":)").string(call.arguments.reveal()).raw("}}");
+      }
+      out.raw("]");
+    }
+    out.raw(R"(,"refusal":null,"annotations":[]},"logprobs":)");
+    if (options_.logprobs)
+      out.raw(R"({"content":[)").raw(choice.logprobs.reveal()).raw(R"(],"refusal":null})");
+    else
+      out.raw("null");
+    out.raw(R"(,"finish_reason":)").string(finish_word(choice.reason)).raw("}");
+  }
+  out.raw(R"(],"usage":)");
+  append_usage(out, usage_);
+  out.raw("}");
+  out_ = std::move(out).take();
 }
 
 }  // namespace tacit::api::openai

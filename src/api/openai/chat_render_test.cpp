@@ -12,12 +12,10 @@ namespace {
 
 using domain::Content;
 
-ChatRenderer::Options options(bool stream, bool usage = false) {
-  return {.id = "chatcmpl-1",
-          .model = "m",
-          .created_unix_s = 5,
-          .stream = stream,
-          .include_usage = usage};
+ChatRenderer make(bool stream, bool usage = false, std::uint32_t num_choices = 1) {
+  ChatRenderer renderer{{.stream = stream, .include_usage = usage, .num_choices = num_choices}};
+  renderer.begin({"1", "m", 5});
+  return renderer;
 }
 
 std::vector<std::string> sse_data(std::string_view text) {
@@ -33,10 +31,10 @@ std::vector<std::string> sse_data(std::string_view text) {
 }
 
 TEST(ChatRenderer, StreamsRoleTextFinishUsageDone) {
-  ChatRenderer renderer{options(true, true)};
-  renderer.feed(domain::Started{3});
-  renderer.feed(domain::TextDelta{Content{"He said \"hi\"\n"}});
-  renderer.feed(domain::Finished{domain::FinishReason::length, {3, 1, 4}});
+  auto renderer = make(true, true);
+  renderer.feed(0, domain::Started{3});
+  renderer.feed(0, domain::TextDelta{Content{"He said \"hi\"\n"}});
+  renderer.feed(0, domain::Finished{domain::FinishReason::length, {3, 1, 4}});
   const auto bytes = renderer.take();
   const auto events = sse_data(bytes.reveal());
   ASSERT_EQ(events.size(), 5u);
@@ -58,18 +56,19 @@ TEST(ChatRenderer, StreamsRoleTextFinishUsageDone) {
 }
 
 TEST(ChatRenderer, WithoutIncludeUsageNoChunkMentionsIt) {
-  ChatRenderer renderer{options(true)};
-  renderer.feed(domain::TextDelta{Content{"x"}});
-  renderer.feed(domain::Finished{});
+  auto renderer = make(true);
+  renderer.feed(0, domain::TextDelta{Content{"x"}});
+  renderer.feed(0, domain::Finished{});
   const auto bytes = renderer.take();
   EXPECT_EQ(bytes.reveal().find("usage"), std::string_view::npos);
 }
 
 TEST(ChatRenderer, AFailureInMidStreamIsAnErrorEventAndNoDone) {
-  ChatRenderer renderer{options(true)};
-  renderer.feed(domain::TextDelta{Content{"x"}});
+  auto renderer = make(true);
+  renderer.feed(0, domain::TextDelta{Content{"x"}});
   renderer.take();
-  renderer.feed(domain::Failed{Error{Code::worker_lost, "engine worker ended during the request"}});
+  renderer.feed(0,
+                domain::Failed{Error{Code::worker_lost, "engine worker ended during the request"}});
   const auto bytes = renderer.take();
   const auto events = sse_data(bytes.reveal());
   ASSERT_EQ(events.size(), 1u);
@@ -77,13 +76,13 @@ TEST(ChatRenderer, AFailureInMidStreamIsAnErrorEventAndNoDone) {
 }
 
 TEST(ChatRenderer, WholeAnswer) {
-  ChatRenderer renderer{options(false)};
-  renderer.feed(domain::Started{2});
-  renderer.feed(domain::ReasoningDelta{Content{"hm"}});
-  renderer.feed(domain::TextDelta{Content{"a"}});
+  auto renderer = make(false);
+  renderer.feed(0, domain::Started{2});
+  renderer.feed(0, domain::ReasoningDelta{Content{"hm"}});
+  renderer.feed(0, domain::TextDelta{Content{"a"}});
   EXPECT_TRUE(renderer.take().empty());
-  renderer.feed(domain::TextDelta{Content{"b"}});
-  renderer.feed(domain::Finished{domain::FinishReason::stop, {2, 0, 2}});
+  renderer.feed(0, domain::TextDelta{Content{"b"}});
+  renderer.feed(0, domain::Finished{domain::FinishReason::stop, {2, 0, 2}});
   const auto bytes = renderer.take();
   const auto body = boost::json::parse(bytes.reveal());
   EXPECT_EQ(body.at("object").as_string(), "chat.completion");
@@ -92,6 +91,69 @@ TEST(ChatRenderer, WholeAnswer) {
   EXPECT_EQ(choice.at("message").at("reasoning_content").as_string(), "hm");
   EXPECT_EQ(choice.at("finish_reason").as_string(), "stop");
   EXPECT_EQ(body.at("usage").at("total_tokens").as_int64(), 4);
+}
+
+TEST(ChatRenderer, ToolCallsWholeAndStreamed) {
+  const auto feed = [](ChatRenderer& renderer) {
+    renderer.feed(0, domain::Started{2});
+    renderer.feed(0, domain::ToolCallDelta{0, "c1", "add", Content{}});
+    renderer.feed(0, domain::ToolCallDelta{0, "", "", Content{R"({"a":)"}});
+    renderer.feed(0, domain::ToolCallDelta{0, "", "", Content{"1}"}});
+    renderer.feed(0, domain::Finished{domain::FinishReason::tool_calls, {2, 0, 2}});
+  };
+  auto whole = make(false);
+  feed(whole);
+  const auto bytes = whole.take();
+  const auto body = boost::json::parse(bytes.reveal());
+  const auto& choice = body.at("choices").at(0);
+  EXPECT_TRUE(choice.at("message").at("content").is_null());
+  EXPECT_EQ(choice.at("finish_reason").as_string(), "tool_calls");
+  const auto& call = choice.at("message").at("tool_calls").at(0);
+  EXPECT_EQ(call.at("id").as_string(), "c1");
+  EXPECT_EQ(call.at("function").at("arguments").as_string(), R"({"a":1})");
+  auto streamed = make(true);
+  feed(streamed);
+  const auto stream = streamed.take();
+  std::string arguments;
+  for (const auto& event : sse_data(stream.reveal())) {
+    if (event == "[DONE]") continue;
+    const auto chunk = boost::json::parse(event);
+    const auto& delta = chunk.at("choices").at(0).at("delta").as_object();
+    if (const auto* calls = delta.if_contains("tool_calls"))
+      arguments += calls->at(0).at("function").at("arguments").as_string();
+  }
+  EXPECT_EQ(arguments, R"({"a":1})");
+}
+
+TEST(ChatRenderer, SeveralChoicesEndOnce) {
+  auto renderer = make(true, true, 2);
+  for (std::uint32_t i = 0; i < 2; ++i) {
+    renderer.feed(i, domain::TextDelta{Content{"x"}});
+    renderer.feed(i, domain::Finished{domain::FinishReason::stop, {3, 0, 1}});
+  }
+  const auto bytes = renderer.take();
+  const auto events = sse_data(bytes.reveal());
+  ASSERT_EQ(events.size(), 8u);
+  EXPECT_EQ(boost::json::parse(events[4]).at("choices").at(0).at("index").as_int64(), 1);
+  const auto usage = boost::json::parse(events[6]);
+  EXPECT_EQ(usage.at("usage").at("prompt_tokens").as_int64(), 3);
+  EXPECT_EQ(usage.at("usage").at("completion_tokens").as_int64(), 2);
+  EXPECT_EQ(events[7], "[DONE]");
+}
+
+TEST(ChatRenderer, LogprobsOfATokenThatIsHalfACharacter) {
+  ChatRenderer renderer{{.logprobs = true}};
+  renderer.begin({"1", "m", 5});
+  domain::TextDelta delta{Content{"a"}};
+  delta.logprobs.push_back({7, Content{"\xC3"}, -0.5F});
+  delta.logprobs.back().top.push_back({8, Content{"b"}, -1.5F});
+  renderer.feed(0, domain::Event{std::move(delta)});
+  renderer.feed(0, domain::Finished{});
+  const auto bytes = renderer.take();
+  const auto body = boost::json::parse(bytes.reveal());
+  const auto& token = body.at("choices").at(0).at("logprobs").at("content").at(0);
+  EXPECT_EQ(token.at("bytes").at(0).as_int64(), 0xC3);
+  EXPECT_EQ(token.at("top_logprobs").at(0).at("token").as_string(), "b");
 }
 
 }  // namespace
