@@ -132,6 +132,57 @@ def worker_protocol_seeds() -> None:
     put("worker_protocol", "stream_empty_frame", b"\x03" + struct.pack("<I", 0))
 
 
+# --- bodies of API requests: a byte that chooses the endpoint, then JSON ---------------------------------
+
+SCHEMA = {"type": "object", "properties": {"a": {"type": "integer"}}}
+FUNCTION = {"name": "add", "description": "Adds.", "parameters": SCHEMA}
+BODIES = [
+    {"model": "m", "messages": [
+        {"role": "developer", "content": "x"}, {"role": "user", "content": [{"type": "text", "text": "é"}]},
+        {"role": "assistant", "content": None, "reasoning_content": "hm",
+         "tool_calls": [{"id": "c", "type": "function", "function": {"name": "add", "arguments": "{}"}}]},
+        {"role": "tool", "tool_call_id": "c", "content": "3"}],
+     "tools": [{"type": "function", "function": FUNCTION}], "tool_choice": {"type": "function", "function": {"name": "add"}},
+     "parallel_tool_calls": False, "response_format": {"type": "json_schema", "json_schema": {"name": "n", "schema": SCHEMA}},
+     "logprobs": True, "top_logprobs": 2, "logit_bias": {"5": -100}, "n": 2, "stop": ["a"], "stream": True,
+     "stream_options": {"include_usage": True}, "seed": 1, "reasoning_effort": "low", "chat_template_kwargs": {"enable_thinking": False}},
+    {"model": "m", "prompt": ["a", "b"], "n": 2, "echo": True, "logprobs": 3, "stream": True},
+    {"model": "m", "input": ["a", [1, 2]], "encoding_format": "base64", "dimensions": 1},
+    {"model": "m", "instructions": "x", "input": [
+        {"role": "user", "content": [{"type": "input_text", "text": "a"}]},
+        {"type": "reasoning", "summary": [], "content": [{"type": "reasoning_text", "text": "hm"}]},
+        {"type": "function_call", "call_id": "c", "name": "add", "arguments": "{}"},
+        {"type": "function_call_output", "call_id": "c", "output": "3"}],
+     "tools": [{"type": "function", **FUNCTION}], "tool_choice": {"type": "allowed_tools", "mode": "required", "tools": [
+         {"type": "function", "name": "add"}]}, "text": {"format": {"type": "json_schema", "name": "n", "schema": SCHEMA}},
+     "reasoning": {"effort": "low"}, "include": ["message.output_text.logprobs"], "metadata": {"a": "b"}, "stream": True},
+    {"model": "m", "max_tokens": 5, "system": [{"type": "text", "text": "x"}], "messages": [
+        {"role": "user", "content": "a"},
+        {"role": "assistant", "content": [{"type": "thinking", "thinking": "hm", "signature": ""},
+                                          {"type": "tool_use", "id": "t", "name": "add", "input": {"a": 1}}]},
+        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t", "content": "3"}]}],
+     "tools": [{"name": "add", "input_schema": SCHEMA}], "tool_choice": {"type": "tool", "name": "add"},
+     "thinking": {"type": "enabled", "budget_tokens": 9}, "stop_sequences": ["z"], "stream": True},
+    {"model": "m", "messages": [{"role": "user", "content": "a"}], "tools": [{"name": "add", "input_schema": SCHEMA}]},
+    {"model": "m", "messages": [
+        {"role": "user", "content": "a"},
+        {"role": "assistant", "content": "", "thinking": "hm", "tool_calls": [{"function": {"name": "add", "arguments": {"a": 1}}}]},
+        {"role": "tool", "tool_name": "add", "content": "3"}], "tools": [{"type": "function", "function": FUNCTION}],
+     "format": SCHEMA, "think": "low", "options": {"num_predict": 5, "repeat_penalty": 1.1, "stop": ["a"]}},
+    {"model": "m", "prompt": "a", "system": "x", "format": "json", "stream": False, "think": False},
+    {"model": "m", "input": ["a", "b"]}, {"model": "m", "prompt": "a"},
+    {"content": "a", "add_special": True}, {"tokens": [1, 2]}, {"messages": [{"role": "user", "content": "a"}]},
+    {"prompt": "a", "n_predict": 5, "grammar": "root ::= \"a\"", "mirostat": 2, "dry_multiplier": 0.5, "stream": True},
+    {"content": "a"},
+]
+
+
+def api_seeds() -> None:
+    for number, body in enumerate(BODIES):
+        put("api_bodies", f"endpoint_{number:02}", bytes([number]) + json.dumps(body).encode())
+        put("api_bodies", f"empty_{number:02}", bytes([number]) + b"{}")
+
+
 # --- ZIP ------------------------------------------------------------------------------------------
 
 def archive(files: list[tuple[str, bytes, int]], comment: bytes = b"", streamed: bool = False) -> bytes:
@@ -229,6 +280,7 @@ def http_seeds() -> None:
 if __name__ == "__main__":
     gguf_seeds()
     worker_protocol_seeds()
+    api_seeds()
     zip_seeds()
     index_seeds()
     catalogue_seeds()

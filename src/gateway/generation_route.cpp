@@ -318,8 +318,9 @@ Task<> generation(Gateway::Call& call) {
   if (model_name.empty()) {  // llama.cpp's own endpoints name none
     const auto models = call.parts.models.list();
     if (models.size() != 1) {
-      const auto error = Error{Code::invalid_argument, "this server has several models, or none"}
-                             .fix("Name one in the field model");
+      const auto error =
+          Error{Code::invalid_argument, "this server has several models, or none"}.fix(
+              "Name one in the field model");
       co_await respond_error(call, error);
       co_return;
     }

@@ -251,7 +251,7 @@ BAD_REQUESTS = {
     "stop of wrong things": ({"stop": [1, 2]}, "stop"),
     "seed is text": ({"seed": "x"}, "seed"),
     "stream is text": ({"stream": "yes"}, "stream"),
-    "n is two": ({"n": 2}, "n"),
+    "n is zero": ({"n": 0}, "n"),
     "stream_options is text": ({"stream": True, "stream_options": "usage"}, "stream_options"),
     "frequency_penalty out of range": ({"frequency_penalty": 9}, "frequency_penalty"),
     "presence_penalty out of range": ({"presence_penalty": -9}, "presence_penalty"),

@@ -130,7 +130,7 @@ def test_canary_in_refused_requests(watched: Server, workdir: pathlib.Path) -> N
             {"messages": canary}, {"messages": [canary]}, {"messages": [{"role": canary, "content": "x"}]}, {"temperature": canary},
             {"stop": {"x": canary}}, {"stream": canary}, {"seed": canary}, {"max_tokens": canary}, {"n": canary}, {"top_p": canary},
             {"messages": [{"role": "user", "content": {"x": canary}}]}, {"messages": [{"role": "user", "content": [{"type": canary}]}]},
-            {"response_format": {"type": canary}}, {"tools": [{"type": "function", "function": {"name": canary}}]},
+            {"response_format": {"type": canary}}, {"tools": [{"type": canary, "function": {"name": canary}}]},
             {"tool_choice": canary}, {"stream_options": canary}, {"logit_bias": {canary: 1}}, {"modalities": [canary]})),
     ]
     with watched.http() as http:
