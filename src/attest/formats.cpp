@@ -3,12 +3,14 @@
 
 #include "attest/evidence.hpp"
 #include "attest/intel.hpp"
+#include "attest/nitro.hpp"
 #include "attest/snp.hpp"
 
 namespace tacit::attest {
 
 std::span<const EvidenceFormat> evidence_formats() {
   static constexpr std::array kFormats{
+      EvidenceFormat{"nitro", find_nitro},
       EvidenceFormat{"sev-snp", find_snp_report},
       EvidenceFormat{"intel-quote", find_intel_quote},
   };
