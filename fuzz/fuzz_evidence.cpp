@@ -12,6 +12,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::vector<Input> files{{"file", {bytes.begin(), bytes.end()}}};
   Question question{files, files, {}, UnixTime{std::chrono::seconds{1'750'000'000}}, {}, {}};
   question.policy.snp.require_crl = true;  // a report and its key in one file are not enough
+  question.policy.require_nonce = true;    // a Nitro document brings all its certificates
   const auto answer = appraise(question, memory);
   FUZZ_CHECK(answer.verdict != Verdict::accept);
   FUZZ_CHECK(!render_text(answer).empty());

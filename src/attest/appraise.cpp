@@ -157,8 +157,18 @@ class Appraiser {
     at_least("nvidia-switch", question_.policy.nvidia.switches_min);
   }
 
+  // Without evidence, reference values that were named are at least checked themselves.
+  void check_rims_alone() {
+    if (!answer_.pieces.empty()) return;
+    for (const auto& rim : collateral_.rims) {
+      Appraisal out{"rim", rim.version};
+      if (!check_rim(rim, question_.now, memory_, out)) answer_.pieces.push_back(std::move(out));
+    }
+  }
+
   void judge_together() {
     check_unique();
+    check_rims_alone();
     check_required();
     const bool has_gpu = count("nvidia-gpu") > 0;
     if (has_gpu && !answer_.pieces.empty())

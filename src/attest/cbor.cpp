@@ -34,7 +34,8 @@ Result<CborReader::Head> CborReader::head() {
     }
     case 25: {
       TACIT_TRY(out.value, in_.u16_be());
-      if (out.value < 0x100) return fail(Code::malformed, "CBOR number is not in its shortest form");
+      if (out.value < 0x100)
+        return fail(Code::malformed, "CBOR number is not in its shortest form");
       return out;
     }
     case 26: {

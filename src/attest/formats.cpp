@@ -4,6 +4,7 @@
 #include "attest/evidence.hpp"
 #include "attest/intel.hpp"
 #include "attest/nitro.hpp"
+#include "attest/nvidia.hpp"
 #include "attest/snp.hpp"
 
 namespace tacit::attest {
@@ -11,6 +12,7 @@ namespace tacit::attest {
 std::span<const EvidenceFormat> evidence_formats() {
   static constexpr std::array kFormats{
       EvidenceFormat{"nitro", find_nitro},
+      EvidenceFormat{"nvidia", find_nvidia},
       EvidenceFormat{"sev-snp", find_snp_report},
       EvidenceFormat{"intel-quote", find_intel_quote},
   };

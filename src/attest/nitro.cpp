@@ -63,7 +63,7 @@ Result<void> read_member(CborReader& in, std::string_view name, NitroDocument& o
   } else if (name == "cabundle") {
     TACIT_CHECK(read_bundle(in, out.chain));
   } else {
-    BytesView* const field = name == "public_key" ? &out.public_key
+    BytesView* const field = name == "public_key"  ? &out.public_key
                              : name == "user_data" ? &out.user_data
                              : name == "nonce"     ? &out.nonce
                                                    : nullptr;
@@ -157,14 +157,15 @@ void check_debug(const NitroDocument& document, const Context& context, Appraisa
 
 class NitroEvidence final : public Evidence {
  public:
-  NitroEvidence(BytesView bytes, bool framed) : bytes_{bytes.begin(), bytes.end()}, framed_{framed} {}
+  NitroEvidence(BytesView bytes, bool framed)
+      : bytes_{bytes.begin(), bytes.end()}, framed_{framed} {}
   std::string_view kind() const override { return "nitro"; }
   void appraise(const Context& context, Appraisal& out) const override {
     const auto document = parse_nitro(bytes_);
     if (!document || document->size != bytes_.size()) {
-      out.reject("format", "a Nitro attestation document and nothing after it",
-                 document ? Error{Code::malformed, "bytes after a Nitro document"}
-                          : document.error());
+      out.reject(
+          "format", "a Nitro attestation document and nothing after it",
+          document ? Error{Code::malformed, "bytes after a Nitro document"} : document.error());
       return;
     }
     judge(*document, context, out);
@@ -216,8 +217,8 @@ class NitroEvidence final : public Evidence {
 // form of SCALE with two bytes, the document, and something else.
 std::optional<BytesView> framed_document(BytesView bytes) {
   if (bytes.size() < 4 + kHead.size() || !starts_with(bytes.subspan(4), kHead)) return std::nullopt;
-  const auto length = std::to_integer<std::size_t>(bytes[2]) |
-                      std::to_integer<std::size_t>(bytes[3]) << 8U;
+  const auto length =
+      std::to_integer<std::size_t>(bytes[2]) | std::to_integer<std::size_t>(bytes[3]) << 8U;
   if (bytes[0] != std::byte{0} || bytes[1] != std::byte{2} || (length & 3U) != 1 ||
       bytes.size() - 4 < length >> 2U)
     return std::nullopt;

@@ -14,9 +14,9 @@ struct NitroDocument {
   std::string module_id;
   std::uint64_t timestamp_ms = 0;
   std::map<unsigned, BytesView> pcrs;
-  std::vector<BytesView> chain;  // DER, leaf first
+  std::vector<BytesView> chain;            // DER, leaf first
   BytesView public_key, user_data, nonce;  // empty when absent
-  std::size_t size = 0;  // bytes of the COSE message
+  std::size_t size = 0;                    // bytes of the COSE message
 };
 
 // `bytes` begins with the COSE message. Errors: malformed, unsupported.

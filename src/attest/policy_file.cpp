@@ -2,6 +2,14 @@
 
 #include <set>
 
+// toml++ asserts in its parser where a file is merely wrong ("[{"), and takes the assertion for
+// granted where NDEBUG is set. Here it throws, in every build, and parse_policy says "not TOML".
+#undef NDEBUG
+namespace tacit::attest {
+struct TomlAssertion {};
+}  // namespace tacit::attest
+#define TOML_ASSERT(expr) \
+  (static_cast<bool>(expr) ? static_cast<void>(0) : throw ::tacit::attest::TomlAssertion{})
 #define TOML_EXCEPTIONS 0
 #define TOML_HEADER_ONLY 1
 #include <toml++/toml.h>
@@ -127,6 +135,17 @@ class Table {
   std::optional<Error> error_;
 };
 
+Result<toml::table> parse_toml(std::string_view text) {
+  try {
+    auto parsed = toml::parse(text);
+    if (parsed) return std::move(parsed).table();
+    return fail(Error{Code::malformed, "policy is not TOML"}.with(
+        "line", parsed.error().source().begin.line));
+  } catch (const TomlAssertion&) {  // a third-party edge
+    return fail(Code::malformed, "policy is not TOML");
+  }
+}
+
 Result<void> read_intel(const toml::table& from, const char* path, IntelPolicy& out) {
   Table table{from, path};
   table.take("tcb_status", out.tcb_status);
@@ -183,11 +202,8 @@ Result<void> read_others(Table& top, Policy& out) {
 Result<Policy> parse_policy(std::string_view text) {
   if (text.size() > kPolicyBytesMax)
     return fail(Error{Code::too_large, "policy"}.with("limit", kPolicyBytesMax));
-  const auto parsed = toml::parse(text);
-  if (!parsed)
-    return fail(Error{Code::malformed, "policy is not TOML"}.with(
-        "line", parsed.error().source().begin.line));
-  Table top{parsed.table(), ""};
+  TACIT_TRY(const auto parsed, parse_toml(text));
+  Table top{parsed, ""};
   std::string base = "default";
   top.take("base", base);
   auto out = Policy::built_in(base);

@@ -38,7 +38,7 @@ TEST(PolicyFile, FailsClosed) {
        {"require_nonse = true", "base = \"lenient\"", "require_nonce = 1", "[tdx]\ndebugg = false",
         "[tdx.values]\nmr_td = [\"xyz\"]", "[tdx.values]\nmr_td = []",
         "[tdx.values]\nmr_td = \"00\"", "[snp]\nvmpl_max = -1", "[snp]\nmicrocode_min = \"84\"",
-        "not toml", "[gpu]\nx = 1", "tdx = 1"}) {
+        "not toml", "[{", "[\n{\n", "[.", "a.{", "[gpu]\nx = 1", "tdx = 1"}) {
     EXPECT_FALSE(parse_policy(text)) << text;
   }
   EXPECT_TRUE(parse_policy(""));

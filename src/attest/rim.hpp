@@ -6,6 +6,8 @@
 #include <utility>
 #include <vector>
 
+#include "attest/appraisal.hpp"
+#include "attest/trust.hpp"
 #include "attest/x509.hpp"
 
 namespace tacit::attest {
@@ -16,12 +18,12 @@ struct RimMeasurement {
   std::vector<Bytes> alternatives;
 };
 
-// Not yet verified; see rim_problem.
+// Not yet verified: check_rim does that.
 struct Rim {
-  std::string id;       // tagId, such as NV_GPU_VBIOS_1010_0200_882_96005E0001
-  std::string name;     // softwareName
+  std::string id;       // tagId
+  std::string edition;  // "GPU" or "SWITCH"
   std::string version;  // colloquial version
-  std::string product;
+  std::string product;  // such as GH100
   std::vector<RimMeasurement> measurements;
   std::vector<CertificatePtr> chain;  // leaf first
   Bytes document_digest;              // SHA-384 of the canonical document without its signature
@@ -32,6 +34,10 @@ struct Rim {
 
 // Whether the bytes look like a SWID tag at all.
 bool is_rim(BytesView bytes);
+// Errors: malformed, unsupported (other algorithms than NVIDIA's), too_large.
 Result<Rim> parse_rim(BytesView xml);
+// Digest, signature, and the chain to NVIDIA's root of reference values at `now`. Adds what is
+// wrong to `out`, under the rule "rim"; true when nothing is.
+bool check_rim(const Rim& rim, UnixTime now, SignatureMemory& memory, Appraisal& out);
 
 }  // namespace tacit::attest
