@@ -33,6 +33,10 @@ std::unexpected<Error> wrong_kem() {
   return fail(Code::invalid_argument, "key is of another KEM than the suite");
 }
 
+std::unexpected<Error> wrong_secret() {
+  return fail(Code::invalid_argument, "shared secret is of another size than the suite's");
+}
+
 std::unexpected<Error> export_only() { return fail(Code::unsupported, "suite only exports"); }
 
 }  // namespace
@@ -71,6 +75,12 @@ Result<HpkeSender> HpkeSender::setup(const HpkeSuite& suite, const KemPublicKey&
   return HpkeAccess::sender(suite, std::move(made), info, psk);
 }
 
+Result<HpkeSender> HpkeSender::from_secret(const HpkeSuite& suite, BytesView shared_secret,
+                                           BytesView info, std::optional<HpkePsk> psk) {
+  if (shared_secret.size() != kem_sizes(suite.kem).shared_secret) return wrong_secret();
+  return HpkeAccess::sender(suite, Encapsulation{{}, SecretBytes{shared_secret}}, info, psk);
+}
+
 Result<void> HpkeSender::seal(BytesView aad, BytesView plaintext, std::span<std::byte> out) {
   return messages_ ? messages_->seal(aad, plaintext, out) : export_only();
 }
@@ -81,6 +91,12 @@ Result<HpkeReceiver> HpkeReceiver::setup(const HpkeSuite& suite, const KemPrivat
   if (key.id() != suite.kem) return wrong_kem();
   TACIT_TRY(const auto shared_secret, key.decapsulate(enc));
   return HpkeAccess::receiver(suite, shared_secret.reveal(), info, psk);
+}
+
+Result<HpkeReceiver> HpkeReceiver::from_secret(const HpkeSuite& suite, BytesView shared_secret,
+                                               BytesView info, std::optional<HpkePsk> psk) {
+  if (shared_secret.size() != kem_sizes(suite.kem).shared_secret) return wrong_secret();
+  return HpkeAccess::receiver(suite, shared_secret, info, psk);
 }
 
 Result<void> HpkeReceiver::open(BytesView aad, BytesView sealed, std::span<std::byte> out) {

@@ -82,6 +82,13 @@ class HpkeSender : public HpkeContext {
   static Result<HpkeSender> setup(const HpkeSuite& suite, const KemPublicKey& key, BytesView info,
                                   std::optional<HpkePsk> psk = {});
 
+  // The context of a secret that both sides have already: KeySchedule of RFC 9180 section 5.1, with
+  // no KEM and an empty enc(). For a second context under the first one's export_secret(). Never
+  // give two contexts of one direction the same secret, info and PSK. Errors: invalid_argument for
+  // a secret of another size than the KEM's; else as setup about the inputs.
+  static Result<HpkeSender> from_secret(const HpkeSuite& suite, BytesView shared_secret,
+                                        BytesView info, std::optional<HpkePsk> psk = {});
+
   // The encapsulated key, for the receiver, in clear.
   BytesView enc() const noexcept { return enc_; }
 
@@ -101,6 +108,10 @@ class HpkeReceiver : public HpkeContext {
   // A wrong key, info or PSK is not noticed here: nothing opens then.
   static Result<HpkeReceiver> setup(const HpkeSuite& suite, const KemPrivateKey& key, BytesView enc,
                                     BytesView info, std::optional<HpkePsk> psk = {});
+
+  // As HpkeSender::from_secret.
+  static Result<HpkeReceiver> from_secret(const HpkeSuite& suite, BytesView shared_secret,
+                                          BytesView info, std::optional<HpkePsk> psk = {});
 
   // Opens the next message, as AeadSequence::open. Further error: unsupported for export_only.
   Result<void> open(BytesView aad, BytesView sealed, std::span<std::byte> out);

@@ -1,0 +1,77 @@
+// The client's side of the sealed channel: one request and its answer, sans I/O.
+//
+//   auto request = SealedRequest::begin(server, caller, {}, now);
+//   send(request->head());
+//   request->write(bhttp, out); ... request->finish(out);   // send(out)
+//   auto reply = std::move(*request).reply();
+//   reply.feed(received); while (auto data = reply.next()) ...
+#pragma once
+
+#include "crypto/kem.hpp"
+#include "seal/sealed.hpp"
+
+namespace tacit::seal {
+
+// ServerKey is a server's configuration that the client has decided to trust.
+struct ServerKey {
+  crypto::KemPublicKey key;
+  Binding binding;
+};
+// Errors: unsupported when the configuration does not offer the sealed suite; as KemPublicKey.
+Result<ServerKey> server_key(const KeyConfig& config, const crypto::Sha256Digest& statement_digest);
+
+// SealedReply opens an answer. Movable; not thread-safe.
+class SealedReply {
+ public:
+  // Takes received bytes, and that there are no more.
+  void feed(BytesView in) { frames_.feed(in); }
+  void end() noexcept { frames_.end(); }
+
+  // The data of the next frame, perhaps empty; a view that dies with the next call. nullopt when
+  // more input is needed, or at the end. Errors: corrupt, malformed (cut short...): the answer is
+  // worth nothing from there on.
+  Result<std::optional<BytesView>> next();
+  // Whether the final frame was opened: only then is the answer whole.
+  bool finished() const noexcept { return done_; }
+
+ private:
+  friend class SealedRequest;
+  SealedReply(crypto::KemPrivateKey key, Binding binding, SecretBytes psk, std::size_t frame_bytes);
+  Result<bool> set_up();
+
+  crypto::KemPrivateKey key_;
+  Binding binding_;
+  SecretBytes psk_;
+  std::size_t frame_bytes_;
+  FrameSplitter frames_;
+  std::optional<PaddedReader> reader_;  // once the encapsulated key has come
+  bool done_ = false;
+};
+
+class SealedRequest {
+ public:
+  // `reply_key` is a fresh X-Wing key for this request alone, made now or kept ready. `now` is the
+  // server's time as far as the client knows it. Errors: invalid_argument.
+  static Result<SealedRequest> begin(const ServerKey& server, const CallerKey& caller,
+                                     const ReplyShape& shape, crypto::KemPrivateKey reply_key,
+                                     WallTime now);
+
+  // What goes first.
+  BytesView head() const noexcept { return head_; }
+  // Data; appends what is ready to go to `out`. Then the end.
+  Result<void> write(BytesView data, Bytes& out) { return writer_.write(data, out); }
+  Result<void> flush(Bytes& out) { return writer_.flush(false, out); }
+  Result<void> finish(Bytes& out) { return writer_.finish(out); }
+
+  // The other direction; may be used before this one is finished. Once.
+  SealedReply reply();
+
+ private:
+  SealedRequest(Bytes head, PaddedWriter writer, SealedReply reply) noexcept
+      : head_{std::move(head)}, writer_{std::move(writer)}, reply_{std::move(reply)} {}
+  Bytes head_;
+  PaddedWriter writer_;
+  SealedReply reply_;
+};
+
+}  // namespace tacit::seal

@@ -1,0 +1,137 @@
+#include "seal/sealed_server.hpp"
+
+#include "crypto/random.hpp"
+
+namespace tacit::seal {
+namespace {
+
+constexpr std::size_t kSealedPreludeBytes = kPreludeBytes + crypto::kAeadTagBytes;
+
+// The context of the request; of a random secret when the encapsulated key is none, so that the
+// steps that follow are the same.
+Result<crypto::HpkeReceiver> outer_receiver(const SealedKey& key, BytesView enc, BytesView info) {
+  if (auto receiver = crypto::HpkeReceiver::setup(kSealedSuite, key.key, enc, info)) {
+    return receiver;
+  }
+  SecretBytes nothing{32};
+  crypto::random_bytes(nothing.reveal_mutable());
+  return crypto::HpkeReceiver::from_secret(kSealedSuite, nothing.reveal(), info);
+}
+
+SecretBytes random_psk() {
+  SecretBytes psk{32};
+  crypto::random_bytes(psk.reveal_mutable());
+  return psk;
+}
+
+}  // namespace
+
+void SealedAnswer::lead(Bytes& out) {
+  out.insert(out.end(), enc_.begin(), enc_.end());
+  enc_.clear();
+}
+
+Result<void> SealedAnswer::append(BytesView data, Bytes& out) {
+  lead(out);
+  writer_.append(data);
+  return {};
+}
+
+Result<void> SealedAnswer::write(BytesView data, Bytes& out) {
+  lead(out);
+  return writer_.write(data, out);
+}
+
+Result<void> SealedAnswer::flush(bool even_empty, Bytes& out) {
+  lead(out);
+  return writer_.flush(even_empty, out);
+}
+
+Result<void> SealedAnswer::finish(Bytes& out) {
+  lead(out);
+  return writer_.finish(out);
+}
+
+Error SealedOpener::refused() { return {Code::forbidden, "sealed request not accepted"}; }
+
+Result<bool> SealedOpener::take_head() {
+  if (!head_) {
+    TACIT_TRY(auto head, frames_.take_raw(kRequestHeaderBytes + kSealedEncBytes));
+    if (!head) return false;
+    head_ = std::move(head);
+  }
+  if (!sealed_prelude_) {
+    TACIT_TRY(const auto frame, frames_.next());
+    if (!frame) return false;
+    if (frame->final || frame->ciphertext.size() != kSealedPreludeBytes) return fail(refused());
+    sealed_prelude_.emplace(frame->ciphertext.begin(), frame->ciphertext.end());
+  }
+  return true;
+}
+
+Result<std::optional<BytesView>> SealedOpener::authenticate(const FrameSplitter::Frame& first) {
+  const auto now = parts_.clock.wall();
+  TACIT_TRY(const auto header, parse_request_header(BytesView{*head_}.first(kRequestHeaderBytes)));
+  const bool our_suite = header.kem == static_cast<std::uint16_t>(kSealedSuite.kem) &&
+                         header.kdf == static_cast<std::uint16_t>(kSealedSuite.kdf) &&
+                         header.aead == static_cast<std::uint16_t>(kSealedSuite.aead);
+  key_ = our_suite ? parts_.keys.find(header.key_id, now) : nullptr;
+  const auto& key = key_ ? *key_ : parts_.keys.decoy();
+  binding_ = key.binding;
+
+  const auto info = sealed_info(Direction::request, binding_);
+  TACIT_TRY(auto outer, outer_receiver(key, BytesView{*head_}.subspan(kRequestHeaderBytes), info));
+  SecretBytes opened{kPreludeBytes};
+  // What does not open leaves zeros, which are no prelude: the work goes on with a random caller.
+  const auto prelude_opens = outer.open({}, *sealed_prelude_, opened.reveal_mutable());
+  auto prelude = parse_prelude(opened.reveal());
+  const bool sound = prelude_opens && prelude && key_;
+  if (sound) prelude_ = *std::move(prelude);
+
+  auto psk = parts_.callers.find(prelude_.psk_id);
+  const bool known = sound && psk;
+  if (!known) psk = random_psk();
+  TACIT_TRY(auto inner, inner_receiver(outer, info, psk->reveal(), prelude_.psk_id));
+  TACIT_TRY(auto reply, reply_psk(inner));
+  PaddedReader reader{std::move(inner), 0};
+  const auto data = reader.open(first);
+  key_.reset();
+  if (!data || !known) return fail(refused());
+  const auto admitted = parts_.replays.admit(prelude_.nonce, prelude_.made, now);
+  if (!admitted) {
+    if (admitted.error().code() == Code::overloaded) return fail(admitted.error());
+    return fail(refused());
+  }
+  reply_psk_ = std::move(reply);
+  reader_.emplace(std::move(reader));
+  done_ = first.final;
+  return *data;
+}
+
+Result<std::optional<BytesView>> SealedOpener::next() {
+  if (!reader_) {
+    const auto ready = take_head();
+    if (!ready) return fail(refused());
+    if (!*ready) return std::nullopt;
+  }
+  const auto frame = frames_.next();
+  if (!frame) return fail(reader_ ? frame.error() : refused());
+  if (!*frame) return std::nullopt;
+  if (!reader_) return authenticate(**frame);
+  TACIT_TRY(const auto data, reader_->open(**frame));
+  done_ = (*frame)->final;
+  return data;
+}
+
+Result<SealedAnswer> SealedOpener::answer() {
+  TACIT_TRY(const auto key, crypto::KemPublicKey::parse(kSealedSuite.kem, prelude_.reply_key));
+  const auto info = sealed_info(Direction::response, binding_);
+  TACIT_TRY(const auto outer, crypto::HpkeSender::setup(kSealedSuite, key, info));
+  TACIT_TRY(auto inner, inner_sender(outer, info, reply_psk_.reveal(), as_bytes(kReplyPskId)));
+  Bytes enc{outer.enc().begin(), outer.enc().end()};
+  reply_psk_ = SecretBytes{};
+  return SealedAnswer{std::move(enc), PaddedWriter{FrameSealer{std::move(inner)},
+                                                   prelude_.shape.frame_bytes(), true}};
+}
+
+}  // namespace tacit::seal

@@ -1,0 +1,84 @@
+// What a server says about itself, signed by its identity: the statement (which key opens sealed
+// requests, until when, and what vouches for the machine), and the evidence document that carries
+// it with a fresh nonce. docs/spec/sealed-http.md has the bytes.
+#pragma once
+
+#include <array>
+#include <optional>
+#include <string>
+
+#include "core/bytes.hpp"
+#include "core/secret.hpp"
+#include "core/time.hpp"
+#include "crypto/hash.hpp"
+#include "crypto/sign.hpp"
+#include "seal/key_config.hpp"
+
+namespace tacit::seal {
+
+// Who vouches for the machine.
+enum class Attester : std::uint8_t {
+  none = 0,  // nobody: the identity key is all there is, as with SSH
+};
+std::string_view attester_name(Attester attester) noexcept;
+
+// IdentityKey is the public half of a server's identity: an Ed25519 and an ML-DSA-65 key. Both must
+// sign, so that forging takes breaking both.
+struct IdentityKey {
+  crypto::VerifyingKey ed25519;
+  crypto::VerifyingKey ml_dsa_65;
+
+  // SHA-256 over both; what clients pin. Written "tacit1:" and 64 hexadecimal digits.
+  std::string fingerprint() const;
+};
+
+struct Statement {
+  Attester attester = Attester::none;
+  WallTime issued_at;   // times are whole milliseconds
+  WallTime not_before;  // of the sealed key
+  WallTime not_after;
+  IdentityKey identity;
+  KeyConfig sealed;
+  std::vector<KeyConfig> ohttp;  // for plain Oblivious HTTP; may be empty
+  std::string software;          // "tacit 0.1.0"
+};
+
+Bytes encode_statement(const Statement& statement);
+// Errors: malformed, unsupported (version, attester), too_large.
+Result<Statement> parse_statement(BytesView bytes);
+
+using EvidenceNonce = std::array<std::byte, 32>;
+
+// Identity is the private half. Movable; const functions are thread-safe.
+class Identity {
+ public:
+  static Identity generate();
+  // The file form: two 32-byte seeds. Error: malformed.
+  static Result<Identity> from_seeds(BytesView seeds);
+  SecretBytes seeds() const;
+
+  IdentityKey public_key() const;
+  // The evidence document for `nonce`.
+  Bytes sign(BytesView statement, const EvidenceNonce& nonce) const;
+
+ private:
+  Identity(SecretBytes seeds, crypto::SigningKey ed25519, crypto::SigningKey ml_dsa_65);
+  SecretBytes seeds_;
+  crypto::SigningKey ed25519_;
+  crypto::SigningKey ml_dsa_65_;
+};
+
+// Evidence is a document whose signatures were checked against the identity that it names: nothing
+// is said yet about whether that identity is the right one.
+struct Evidence {
+  Statement statement;
+  crypto::Sha256Digest statement_digest{};
+};
+// `nonce` is the one that was asked for. Errors: malformed, unsupported, too_large; corrupt when a
+// signature does not verify or the nonce is another.
+Result<Evidence> open_evidence(BytesView document, const EvidenceNonce& nonce);
+
+inline constexpr std::size_t kEvidenceBytesMax = 64 * 1024;
+inline constexpr std::string_view kEvidenceMediaType = "application/tacit-evidence";
+
+}  // namespace tacit::seal
