@@ -40,6 +40,7 @@ int run_app(int argc, char** argv) {
   app.add_option("--home", home, "Data folder (default: $TACIT_HOME)");
   add_run(app, context);
   add_serve(app, context);
+  add_connect(app, context);
   add_pull(app, context);
   add_list(app, context);
   add_key(app, context);

@@ -88,6 +88,15 @@ void add_serve(CLI::App& app, Context& context) {
   command->add_flag("--no-auth", serve_options.no_auth, "Answer anyone, without keys");
   command->add_flag("--insecure-plain-http", serve_options.insecure_plain_http,
                     "Allow plain HTTP beyond this machine");
+  command->add_flag("--sealed-only", serve_options.sealed_only,
+                    "Answer sealed requests (tacit connect) and /health, nothing else");
+  command
+      ->add_option_function<unsigned>(
+          "--sealed-key-life",
+          [&serve_options](const unsigned& s) { serve_options.sealed_key_life = Seconds{s}; },
+          "Seconds for which a key of the sealed channel opens requests")
+      ->check(CLI::Range(2u, 86'400u))
+      ->default_str("600");
   command
       ->add_option("--drain-timeout", options->drain_timeout_s,
                    "Seconds that running requests get at shutdown")
@@ -116,6 +125,7 @@ void add_serve(CLI::App& app, Context& context) {
       "Examples:\n"
       "  tacit serve --model smollm2\n"
       "  tacit serve --host 0.0.0.0 --tls-cert chain.pem --tls-key key.pem\n"
+      "  tacit serve --host 0.0.0.0 --tls-cert chain.pem --tls-key key.pem --sealed-only\n"
       "  tacit serve --unix /run/tacit.sock --log-format json");
   command->callback([&context, options, host, port] {
     const bool tcp_named = host->count() > 0 || port->count() > 0;

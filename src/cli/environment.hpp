@@ -27,6 +27,7 @@ class Environment {
   void set_home(std::string home) { home_option_ = std::move(home); }
   std::filesystem::path models() const { return home() / "models"; }
   std::filesystem::path database() const { return home() / "state.db"; }
+  std::filesystem::path identity() const { return home() / "identity.key"; }
   // Makes the home folder (0700). Errors: permission, io, with the path.
   Result<void> make_home() const;
 

@@ -22,20 +22,28 @@
 #include "gateway/keys.hpp"
 #include "gateway/metrics.hpp"
 #include "gateway/model_pool.hpp"
+#include "gateway/sealed_front.hpp"
+#include "gateway/sealed_service.hpp"
 
 namespace tacit::cli {
 namespace {
 
 constexpr Seconds kKeyRefresh{1};
+constexpr std::size_t kSealedOverheadBytes = 128 * 1024;
 constexpr std::size_t kOwnDescriptors = 512;  // beside those of clients
 
 // What one shard runs. Made on shard 0 before it serves, used on its own shard, destroyed when all
 // event loops have ended.
 struct ShardFront {
-  ShardFront(async::Shard& s, gateway::GatewayParts parts, gateway::GatewayOptions options)
-      : shard{s}, gateway{std::move(parts), std::move(options)}, tasks{s.io.get_executor()} {}
+  ShardFront(async::Shard& s, gateway::GatewayParts parts, gateway::GatewayOptions options,
+             gateway::SealedService& service, gateway::SealedFrontOptions sealing)
+      : shard{s},
+        gateway{parts, std::move(options)},
+        sealed{gateway, service, parts.keys, sealing},
+        tasks{s.io.get_executor()} {}
   async::Shard& shard;
   gateway::Gateway gateway;
+  gateway::SealedFront sealed;
   std::vector<std::unique_ptr<http::Server>> servers;
   async::TaskGroup tasks;
 };
@@ -100,9 +108,15 @@ class ServerProcess {
       TACIT_CO_TRY(tls_,
                    async::TlsServerContext::from_files(options_.tls_certificate, options_.tls_key));
     }
+    TACIT_CO_TRY(sealed_, gateway::SealedService::open({.identity_file = environment_.identity(),
+                                                        .key_life = options_.sealed_key_life,
+                                                        .software = "tacit " TACIT_VERSION,
+                                                        .replay = {}},
+                                                       clock_, log_));
     TACIT_CO_CHECK(co_await open_models());
     TACIT_CO_CHECK(listen());  // a taken port is known before a model is loaded
     background.spawn(pool_->housekeeping());
+    background.spawn(sealed_->rotate_forever());
     if (keys_) background.spawn(refresh_keys());
     TACIT_CO_CHECK(co_await load_models());
     for (auto& front : fronts_) serve(*front);
@@ -157,11 +171,13 @@ class ServerProcess {
           .log = log_,
           .gauges = [this] { return pool_->gauges(); },
           .open_connections = [this] { return shared_->connections.load(); }};
+      const gateway::SealedFrontOptions sealing{.body_bytes_max = options_.limits.body_bytes_max,
+                                                .sealed_only = options_.sealed_only};
       gateway::GatewayOptions gateway{.body_bytes_max = options_.limits.body_bytes_max,
                                       .require_key = !options_.no_auth,
                                       .version = TACIT_VERSION};
-      fronts_.push_back(
-          std::make_unique<ShardFront>(runtime_.shard(i), std::move(parts), std::move(gateway)));
+      fronts_.push_back(std::make_unique<ShardFront>(runtime_.shard(i), std::move(parts),
+                                                     std::move(gateway), *sealed_, sealing));
       if (options_.tcp) {
         const auto port = i == 0 ? options_.port : port_;
         TACIT_CHECK(
@@ -179,9 +195,12 @@ class ServerProcess {
   Result<void> add_server(ShardFront& front, const async::Endpoint& endpoint,
                           const std::shared_ptr<async::TlsServerContext>& tls) {
     const bool first = front.shard.index == 0;
+    auto limits = options_.limits;
+    // A sealed request is padded; the gateway bounds what is inside.
+    limits.body_bytes_max += limits.body_bytes_max / 8 + kSealedOverheadBytes;
     front.servers.push_back(std::make_unique<http::Server>(
-        front.shard, front.gateway, log_, shared_,
-        http::ServerOptions{.listen = endpoint, .tls = tls, .limits = options_.limits}));
+        front.shard, front.sealed, log_, shared_,
+        http::ServerOptions{.listen = endpoint, .tls = tls, .limits = limits}));
     return front.servers.back()->listen(first);
   }
 
@@ -208,6 +227,7 @@ class ServerProcess {
           "server.listening",
           {{"url", PublicText{url}}, {"auth", !options_.no_auth}, {"shards", runtime_.size()}});
     }
+    log_.info("server.identity", {{"fingerprint", PublicText{sealed_->fingerprint()}}});
     if (!options_.unix_path.empty()) {
       log_.info("server.listening",
                 {{"url", PublicText{"unix:" + options_.unix_path}}, {"auth", !options_.no_auth}});
@@ -256,6 +276,7 @@ class ServerProcess {
   std::shared_ptr<http::Server::Shared> shared_ = std::make_shared<http::Server::Shared>();
   std::shared_ptr<async::TlsServerContext> tls_;
   std::unique_ptr<gateway::KeyStore> keys_;
+  std::unique_ptr<gateway::SealedService> sealed_;
   std::unique_ptr<registry::Registry> registry_;
   std::unique_ptr<gateway::ModelPool> pool_;
   std::vector<std::string> preload_;

@@ -21,6 +21,8 @@ struct ServeOptions {
   std::string tls_key;
   bool no_auth = false;
   bool insecure_plain_http = false;
+  bool sealed_only = false;
+  Seconds sealed_key_life{600};
   Seconds drain_timeout{30};
   std::size_t io_threads = 0;  // 0: one per core
   std::uint32_t context = 0;

@@ -132,6 +132,7 @@ Gateway::~Gateway() = default;
 
 std::optional<Principal> Gateway::authenticate(const http::Exchange& exchange) {
   if (!options_.require_key) return Principal{};
+  if (const auto caller = exchange.proven_caller()) return Principal{std::string{*caller}};
   const auto& headers = exchange.request().headers;
   std::optional<std::string_view> key;
   if (const auto authorization = headers.find("authorization")) {

@@ -1,5 +1,6 @@
 #include "gateway/keys.hpp"
 
+#include <algorithm>
 #include <array>
 
 #include "core/text.hpp"
@@ -117,8 +118,12 @@ Result<void> KeyStore::reload() {
             database_->query("SELECT sha256, id FROM api_key WHERE revoked_unix_s IS NULL"));
   auto fresh = std::make_shared<Snapshot>();
   for (const auto& row : rows) {
-    fresh->emplace(std::string{as_text(std::get<Bytes>(row[0]))},
-                   Principal{std::get<std::string>(row[1])});
+    const std::string digest{as_text(std::get<Bytes>(row[0]))};
+    crypto::Sha256Digest raw{};
+    if (digest.size() != raw.size()) return fail(Code::corrupt, "API key digest in the database");
+    std::ranges::copy(as_bytes(digest), raw.begin());
+    fresh->by_psk.emplace(as_text(seal::caller_key(raw).id), digest);
+    fresh->by_digest.emplace(digest, Principal{std::get<std::string>(row[1])});
   }
   const std::scoped_lock lock{mutex_};
   snapshot_ = std::move(fresh);
@@ -154,14 +159,26 @@ std::optional<Principal> KeyView::verify(std::string_view key) {
   if (key.size() != kKeyChars || !key.starts_with(kPrefix)) return std::nullopt;
   if (store_.generation_.load(std::memory_order_acquire) != seen_) update();
   const auto digest = digest_of(key);
-  if (const auto found = snapshot_->find(digest); found != snapshot_->end()) return found->second;
+  if (const auto found = snapshot_->by_digest.find(digest); found != snapshot_->by_digest.end())
+    return found->second;
   // Perhaps made by `tacit key create` a moment ago.
   if (clock_.now() < next_refresh_) return std::nullopt;
   next_refresh_ = clock_.now() + Milliseconds{50};
   if (!store_.refresh().value_or(false)) return std::nullopt;
   update();
-  const auto found = snapshot_->find(digest);
-  return found == snapshot_->end() ? std::nullopt : std::optional{found->second};
+  const auto found = snapshot_->by_digest.find(digest);
+  return found == snapshot_->by_digest.end() ? std::nullopt : std::optional{found->second};
+}
+
+std::optional<KeyView::Sealed> KeyView::find_sealed(const seal::PskId& id) {
+  if (store_.generation_.load(std::memory_order_acquire) != seen_) update();
+  crypto::Sha256Digest digest{};
+  const auto found = snapshot_->by_psk.find(std::string{as_text(id)});
+  const bool known = found != snapshot_->by_psk.end();
+  if (known) std::ranges::copy(as_bytes(found->second), digest.begin());
+  auto key = seal::caller_key(digest);
+  if (!known) return std::nullopt;
+  return Sealed{snapshot_->by_digest.at(found->second), std::move(key.psk)};
 }
 
 }  // namespace tacit::gateway

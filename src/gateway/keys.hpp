@@ -14,6 +14,7 @@
 
 #include "core/secret.hpp"
 #include "core/time.hpp"
+#include "seal/sealed.hpp"
 #include "store/database.hpp"
 
 namespace tacit::gateway {
@@ -55,7 +56,10 @@ class KeyStore {
 
  private:
   friend class KeyView;
-  using Snapshot = std::unordered_map<std::string, Principal>;  // raw digest to its owner
+  struct Snapshot {
+    std::unordered_map<std::string, Principal> by_digest;  // raw SHA-256 of a key to its owner
+    std::unordered_map<std::string, std::string> by_psk;   // raw PSK id to that digest
+  };
   KeyStore(std::unique_ptr<store::Database> database, const Clock& clock);
   Result<void> reload();
   std::shared_ptr<const Snapshot> snapshot() const;
@@ -74,6 +78,13 @@ class KeyView {
   KeyView(KeyStore& store, const Clock& clock);
   // The owner of `key`; nullopt when unknown or revoked.
   std::optional<Principal> verify(std::string_view key);
+  // The owner of the key with this PSK id, and the PSK; nullopt when unknown or revoked. Known or
+  // not, it costs the same; keys made a moment ago are known a moment later.
+  struct Sealed {
+    Principal owner;
+    SecretBytes psk;
+  };
+  std::optional<Sealed> find_sealed(const seal::PskId& id);
 
  private:
   void update();

@@ -28,6 +28,9 @@ class Exchange {
 
   virtual const RequestHead& request() const = 0;
   virtual Carrier carrier() const = 0;
+  // Who the client is, when the carrier itself has proved it (sealed): the id of an API key, empty
+  // for a client that needs none. nullopt: the request must say.
+  virtual std::optional<std::string_view> proven_caller() const { return std::nullopt; }
   // A short random id, also sent as x-request-id. A caller's own well-formed x-request-id is kept.
   virtual std::string_view id() const = 0;
   // Ends when the exchange must end (total-time limit). Pass it to whatever waits.

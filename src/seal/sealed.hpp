@@ -103,8 +103,6 @@ class PaddedWriter {
   Result<void> finish(Bytes& out);
   // Bytes that wait for a frame.
   std::size_t pending() const noexcept { return pending_.size() - pending_begin_; }
-  // Sends at most one frame of what waits, or of padding.
-  Result<void> tick(Bytes& out) { return emit(frame_bytes_, false, out); }
 
  private:
   Result<void> emit(std::size_t plaintext_bytes, bool final, Bytes& out);

@@ -26,32 +26,6 @@ SecretBytes random_psk() {
 
 }  // namespace
 
-void SealedAnswer::lead(Bytes& out) {
-  out.insert(out.end(), enc_.begin(), enc_.end());
-  enc_.clear();
-}
-
-Result<void> SealedAnswer::append(BytesView data, Bytes& out) {
-  lead(out);
-  writer_.append(data);
-  return {};
-}
-
-Result<void> SealedAnswer::write(BytesView data, Bytes& out) {
-  lead(out);
-  return writer_.write(data, out);
-}
-
-Result<void> SealedAnswer::flush(bool even_empty, Bytes& out) {
-  lead(out);
-  return writer_.flush(even_empty, out);
-}
-
-Result<void> SealedAnswer::finish(Bytes& out) {
-  lead(out);
-  return writer_.finish(out);
-}
-
 Error SealedOpener::refused() { return {Code::forbidden, "sealed request not accepted"}; }
 
 Result<bool> SealedOpener::take_head() {

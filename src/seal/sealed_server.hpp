@@ -21,19 +21,20 @@ class CallerDirectory {
 // SealedAnswer seals an answer. Movable; not thread-safe.
 class SealedAnswer {
  public:
-  // What goes first; appended to `out` by the first call of any of these.
-  Result<void> append(BytesView data, Bytes& out);
-  Result<void> write(BytesView data, Bytes& out);
-  Result<void> flush(bool even_empty, Bytes& out);
-  Result<void> finish(Bytes& out);
+  // What goes first.
+  BytesView head() const noexcept { return enc_; }
+  // As PaddedWriter.
+  void append(BytesView data) { writer_.append(data); }
+  Result<void> write(BytesView data, Bytes& out) { return writer_.write(data, out); }
+  Result<void> flush(bool even_empty, Bytes& out) { return writer_.flush(even_empty, out); }
+  Result<void> finish(Bytes& out) { return writer_.finish(out); }
   std::size_t pending() const noexcept { return writer_.pending(); }
 
  private:
   friend class SealedOpener;
   SealedAnswer(Bytes enc, PaddedWriter writer) noexcept
       : enc_{std::move(enc)}, writer_{std::move(writer)} {}
-  void lead(Bytes& out);
-  Bytes enc_;  // empty once sent
+  Bytes enc_;
   PaddedWriter writer_;
 };
 

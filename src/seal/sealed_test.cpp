@@ -105,7 +105,7 @@ TEST_F(Sealed, CarriesRequestAndAnswer) {
   EXPECT_TRUE(server.authenticated());
 
   auto answer = server.answer().value();
-  Bytes back;
+  Bytes back{answer.head().begin(), answer.head().end()};
   ASSERT_TRUE(answer.write(as_bytes("hel"), back));
   ASSERT_TRUE(answer.flush(false, back));
   ASSERT_TRUE(answer.write(as_bytes("lo"), back));
@@ -147,7 +147,7 @@ TEST_F(Sealed, AnswersInFramesOfOneSize) {
     server.end();
     drain(server);
     auto answer = server.answer().value();
-    Bytes back;
+    Bytes back{answer.head().begin(), answer.head().end()};
     std::string sent;
     for (const std::size_t n : {1u, 700u, 3u, 70'000u, 0u, 12u}) {
       const std::string piece(n, 'p');
@@ -195,7 +195,7 @@ TEST_F(Sealed, EveryFlippedBitOfAnAnswerIsNoticed) {
     other.end();
     drain(other);
     auto fresh = other.answer().value();
-    Bytes wire;
+    Bytes wire{fresh.head().begin(), fresh.head().end()};
     ASSERT_TRUE(fresh.write(as_bytes(std::string(600, 'a')), wire));
     ASSERT_TRUE(fresh.finish(wire));
     ASSERT_EQ(wire.size(), answer_bytes);

@@ -35,11 +35,13 @@ Result<WallTime> get_time(ByteReader& in) {
   return WallTime{Milliseconds{ms}};
 }
 
-Bytes signed_message(const EvidenceNonce& nonce, const crypto::Sha256Digest& statement_digest) {
+Bytes signed_message(const EvidenceNonce& nonce, WallTime now,
+                     const crypto::Sha256Digest& statement_digest) {
   ByteWriter out;
   out.raw(std::string_view{"tacit evidence v1"});
   out.u8(0);
   out.raw(nonce);
+  out.u64_be(unix_ms(now));
   out.raw(statement_digest);
   return std::move(out).take();
 }
@@ -137,12 +139,13 @@ IdentityKey Identity::public_key() const {
   return {ed25519_.verifying_key(), ml_dsa_65_.verifying_key()};
 }
 
-Bytes Identity::sign(BytesView statement, const EvidenceNonce& nonce) const {
-  const auto message = signed_message(nonce, crypto::sha256(statement));
+Bytes Identity::sign(BytesView statement, const EvidenceNonce& nonce, WallTime now) const {
+  const auto message = signed_message(nonce, now, crypto::sha256(statement));
   ByteWriter out;
   out.raw(kMagic);
   put(out, statement);
   out.raw(nonce);
+  out.u64_be(unix_ms(now));
   put(out, ed25519_.sign(crypto::SignatureScheme::ed25519, message).value());
   put(out, ml_dsa_65_.sign(crypto::SignatureScheme::ml_dsa, message).value());
   return std::move(out).take();
@@ -155,6 +158,7 @@ Result<Evidence> open_evidence(BytesView document, const EvidenceNonce& nonce) {
   if (as_text(magic) != kMagic) return fail(Code::malformed, "this is no evidence document");
   TACIT_TRY(const auto statement_bytes, get(in));
   TACIT_TRY(const auto said_nonce, in.take(nonce.size()));
+  TACIT_TRY(const auto now, get_time(in));
   TACIT_TRY(const auto ed25519_signature, get(in));
   TACIT_TRY(const auto ml_dsa_signature, get(in));
   if (!in.done()) return fail(Code::malformed, "evidence document is followed by something");
@@ -163,12 +167,12 @@ Result<Evidence> open_evidence(BytesView document, const EvidenceNonce& nonce) {
     return fail(Code::corrupt, "evidence is not fresh: it answers another question");
   }
   const auto digest = crypto::sha256(statement_bytes);
-  const auto message = signed_message(nonce, digest);
+  const auto message = signed_message(nonce, now, digest);
   TACIT_CHECK(statement.identity.ed25519.verify(crypto::SignatureScheme::ed25519, message,
                                                 ed25519_signature));
   TACIT_CHECK(statement.identity.ml_dsa_65.verify(crypto::SignatureScheme::ml_dsa, message,
                                                   ml_dsa_signature));
-  return Evidence{std::move(statement), digest};
+  return Evidence{std::move(statement), digest, now};
 }
 
 }  // namespace tacit::seal

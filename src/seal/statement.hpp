@@ -1,6 +1,6 @@
 // What a server says about itself, signed by its identity: the statement (which key opens sealed
 // requests, until when, and what vouches for the machine), and the evidence document that carries
-// it with a fresh nonce. docs/spec/sealed-http.md has the bytes.
+// it with a fresh nonce and the server's time. docs/spec/sealed-http.md has the bytes.
 #pragma once
 
 #include <array>
@@ -58,8 +58,8 @@ class Identity {
   SecretBytes seeds() const;
 
   IdentityKey public_key() const;
-  // The evidence document for `nonce`.
-  Bytes sign(BytesView statement, const EvidenceNonce& nonce) const;
+  // The evidence document for `nonce`; `now` is the server's time.
+  Bytes sign(BytesView statement, const EvidenceNonce& nonce, WallTime now) const;
 
  private:
   Identity(SecretBytes seeds, crypto::SigningKey ed25519, crypto::SigningKey ml_dsa_65);
@@ -73,6 +73,7 @@ class Identity {
 struct Evidence {
   Statement statement;
   crypto::Sha256Digest statement_digest{};
+  WallTime now;  // the server's time when it signed
 };
 // `nonce` is the one that was asked for. Errors: malformed, unsupported, too_large; corrupt when a
 // signature does not verify or the nonce is another.

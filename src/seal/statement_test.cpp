@@ -16,7 +16,7 @@ struct Document {
 
   Document() : statement{make()} {
     crypto::random_bytes(nonce);
-    bytes = identity.sign(encode_statement(statement), nonce);
+    bytes = identity.sign(encode_statement(statement), nonce, statement.issued_at);
   }
   Statement make() const {
     const auto key = crypto::KemPrivateKey::generate(kSealedSuite.kem);
@@ -42,6 +42,7 @@ TEST(Statement, ComesBackWhole) {
   ASSERT_TRUE(opened) << opened.error().message();
   EXPECT_EQ(opened->statement.sealed, document.statement.sealed);
   EXPECT_EQ(opened->statement.not_after, document.statement.not_after);
+  EXPECT_EQ(opened->now, document.statement.issued_at);
   EXPECT_EQ(opened->statement.software, "tacit 0.1.0");
   EXPECT_EQ(opened->statement.identity.fingerprint(), document.identity.public_key().fingerprint());
   EXPECT_EQ(opened->statement_digest, crypto::sha256(encode_statement(document.statement)));
@@ -75,7 +76,8 @@ TEST(Statement, BothSignaturesMustBeTheNamedIdentitys) {
     auto statement = document.make();
     auto& part = replace_ed25519 ? statement.identity.ed25519 : statement.identity.ml_dsa_65;
     part = replace_ed25519 ? other.public_key().ed25519 : other.public_key().ml_dsa_65;
-    const auto bytes = document.identity.sign(encode_statement(statement), document.nonce);
+    const auto bytes =
+        document.identity.sign(encode_statement(statement), document.nonce, statement.issued_at);
     EXPECT_EQ(open_evidence(bytes, document.nonce).error().code(), Code::corrupt);
   }
 }

@@ -1,0 +1,267 @@
+#include "connect/client.hpp"
+
+#include <algorithm>
+#include <array>
+
+#include "async/wait.hpp"
+#include "core/text.hpp"
+#include "crypto/random.hpp"
+
+namespace tacit::connect {
+namespace {
+
+constexpr std::string_view kEvidencePath = "/.well-known/tacit/evidence?nonce=";
+constexpr std::string_view kSealedPath = "/.well-known/ohttp-gateway";
+constexpr std::string_view kRequestType = "message/ohttp-chunked-req";
+constexpr std::string_view kAnswerType = "message/ohttp-chunked-res";
+constexpr std::size_t kReadBytes = 64 * 1024;
+constexpr std::size_t kReplyKeysReady = 4;
+constexpr Milliseconds kRetryFirst{100};
+constexpr Milliseconds kRetryLast{2000};
+constexpr int kAttemptsMax = 6;
+constexpr Seconds kAppraiseTimeout{15};
+
+// What stays behind: fields of the connection to us, credentials (the PSK proves the caller) and
+// what the binary form says otherwise.
+bool stays(std::string_view name) {
+  constexpr std::array<std::string_view, 12> fields{
+      "host",       "content-length",    "authorization",    "x-api-key",
+      "connection", "keep-alive",        "proxy-connection", "te",
+      "trailer",    "transfer-encoding", "upgrade",          "expect"};
+  return std::ranges::any_of(fields,
+                             [name](std::string_view field) { return iequals_ascii(field, name); });
+}
+
+// The binary form of a request, content included.
+SecretText message_of(const http::RequestHead& request, std::string_view authority,
+                      BytesView body) {
+  seal::BhttpRequest inner{request.method, "https", std::string{authority}, request.target, {}};
+  for (const auto& [name, value] : request.headers) {
+    if (!stays(name)) inner.fields.emplace_back(name, value);
+  }
+  auto head = seal::bhttp_head(inner);
+  seal::put_bhttp_prefix(head, body.size());
+  SecretText message{as_text(head)};
+  message.append(as_text(body));
+  Bytes end;
+  seal::put_bhttp_end(end);
+  message.append(as_text(end));
+  return message;
+}
+
+seal::CallerKey caller_of(std::string_view api_key) {
+  return api_key.empty() ? seal::anonymous_caller()
+                         : seal::caller_key(crypto::sha256(as_bytes(api_key)));
+}
+
+std::string_view authority_of(std::string_view url) {
+  const auto start = url.find("://");
+  return start == std::string_view::npos ? url : url.substr(start + 3);
+}
+
+Error not_accepted() {
+  return Error{Code::unauthenticated, "the server did not accept the sealed request"}.fix(
+      "Most likely it does not know this API key: see `tacit key list` there");
+}
+
+}  // namespace
+
+SealedResponse::SealedResponse(std::unique_ptr<http::Response> outer, seal::SealedReply reply)
+    : outer_{std::move(outer)}, reply_{std::move(reply)}, buffer_(kReadBytes) {}
+
+// Opens the next frames; false at the end of the answer.
+Async<bool> SealedResponse::more(Deadline deadline) {
+  for (;;) {
+    TACIT_CO_TRY(const auto data, reply_.next());
+    if (data) {
+      TACIT_CO_CHECK(decoder_.feed(*data, content_));
+      if (reply_.finished()) TACIT_CO_CHECK(decoder_.end());
+      co_return true;
+    }
+    if (reply_.finished()) co_return false;
+    TACIT_CO_TRY(const auto n, co_await outer_->read_some(buffer_, deadline));
+    if (n == 0) {
+      reply_.end();
+    } else {
+      reply_.feed(BytesView{buffer_}.first(n));
+    }
+  }
+}
+
+Async<void> SealedResponse::open(Deadline deadline) {
+  while (!decoder_.has_head()) {
+    TACIT_CO_TRY(const auto went_on, co_await more(deadline));
+    if (!went_on) co_return fail(Code::malformed, "the sealed answer has no head");
+  }
+  auto& inner = decoder_.response();
+  head_.status = inner.status;
+  for (auto& [name, value] : inner.fields) head_.headers.add(std::move(name), std::move(value));
+  co_return Result<void>{};
+}
+
+Async<BytesView> SealedResponse::read(Deadline deadline) {
+  if (given_) content_ = SecretText{};
+  given_ = false;
+  while (content_.empty()) {
+    TACIT_CO_TRY(const auto went_on, co_await more(deadline));
+    if (!went_on) co_return BytesView{};
+  }
+  given_ = true;
+  co_return as_bytes(content_.reveal());
+}
+
+Client::Client(ClientOptions options, const Clock& clock, Logger& log)
+    : options_{std::move(options)}, clock_{clock}, log_{log}, http_{options_.http} {
+  while (options_.url.ends_with('/')) options_.url.pop_back();
+}
+
+Client::~Client() = default;
+
+Result<Proof> Client::decide(const seal::Statement& statement) const {
+  Proof proof{statement.identity.fingerprint(), false, statement.attester, statement.software,
+              statement.not_after};
+  auto expected = options_.trust;
+  if (expected.empty()) {
+    TACIT_TRY(const auto pinned, options_.known->find(options_.url));
+    if (!pinned) {
+      TACIT_CHECK(options_.known->pin(options_.url, proof.fingerprint));
+      proof.first_use = true;
+      return proof;
+    }
+    expected = *pinned;
+  }
+  if (expected != proof.fingerprint) {
+    return fail(Error{Code::forbidden, "the server is not the one that is trusted"}
+                    .about(PublicText{options_.url + " has identity " + proof.fingerprint +
+                                      ", expected " + expected})
+                    .fix("Somebody may be in between: nothing was sent. If the server was set up "
+                         "anew, check its fingerprint there (tacit serve prints it), then run "
+                         "`tacit connect --forget URL`"));
+  }
+  return proof;
+}
+
+Async<Proof> Client::appraise(Deadline deadline) {
+  seal::EvidenceNonce nonce{};
+  crypto::random_bytes(nonce);
+  const auto url = options_.url + std::string{kEvidencePath} + to_hex(nonce);
+  TACIT_CO_TRY(const auto response, co_await http_.send("GET", url, {}, {}, deadline));
+  const auto type = response->head().headers.find("content-type").value_or("");
+  if (response->head().status != 200 || type != seal::kEvidenceMediaType) {
+    co_return fail(Error{Code::unsupported, "the server offers no sealed channel"}
+                       .about(PublicText{options_.url})
+                       .fix("Is this the address of a tacit server?"));
+  }
+  TACIT_CO_TRY(const auto document,
+               co_await http::read_all(*response, seal::kEvidenceBytesMax, deadline));
+  TACIT_CO_TRY(const auto evidence, seal::open_evidence(document, nonce));
+  const auto& statement = evidence.statement;
+  if (evidence.now < statement.not_before || evidence.now >= statement.not_after) {
+    co_return fail(Code::corrupt, "the server's key is not valid at the server's own time");
+  }
+  TACIT_CO_TRY(auto proof, decide(statement));
+  TACIT_CO_TRY(auto key, seal::server_key(statement.sealed, evidence.statement_digest));
+  const auto now = clock_.wall();
+  const auto offset = evidence.now - now;
+  server_ = Server{.key = std::move(key),
+                   .fingerprint = proof.fingerprint,
+                   .clock_offset = offset,
+                   .fresh_until = statement.not_before +
+                                  (statement.not_after - statement.not_before) / 2 - offset,
+                   .not_after = statement.not_after - offset};
+  co_return proof;
+}
+
+Task<> Client::keep_fresh() {
+  auto retry = kRetryFirst;
+  for (;;) {
+    const auto now = clock_.wall();
+    // A little after the server makes its next key; not in a hurry when that fails.
+    const auto wait =
+        server_ && server_->fresh_until > now
+            ? std::chrono::duration_cast<Milliseconds>(server_->fresh_until - now) + kRetryFirst
+            : retry;
+    if (!co_await async::sleep_for(wait)) co_return;
+    const auto proof = co_await appraise(Deadline::after(kAppraiseTimeout));
+    if (!proof && proof.error().code() == Code::cancelled) co_return;
+    retry = proof ? kRetryFirst : std::min(retry * 2, Milliseconds{30'000});
+    if (!proof) log_.warning("connect.appraisal_failed", {{"code", proof.error().code()}});
+    // Keys for the next requests, while nobody waits.
+    while (reply_keys_.size() < kReplyKeysReady) {
+      reply_keys_.push_back(crypto::KemPrivateKey::generate(seal::kSealedSuite.kem));
+    }
+  }
+}
+
+crypto::KemPrivateKey Client::take_reply_key() {
+  if (reply_keys_.empty()) return crypto::KemPrivateKey::generate(seal::kSealedSuite.kem);
+  auto key = std::move(reply_keys_.back());
+  reply_keys_.pop_back();
+  return key;
+}
+
+Async<std::unique_ptr<SealedResponse>> Client::send(const http::RequestHead& request,
+                                                    BytesView body, std::string_view api_key,
+                                                    Deadline deadline) {
+  const auto message = message_of(request, authority_of(options_.url), body);
+  auto retry = kRetryFirst;
+  for (int attempt = 1;; ++attempt) {
+    if (!server_ || clock_.wall() >= server_->not_after) {
+      TACIT_CO_CHECK(co_await appraise(deadline.at_most(kAppraiseTimeout)));
+    }
+    const auto used = server_->key.binding.statement_digest;
+    auto response = co_await try_send(message, api_key, deadline);
+    if (response) {
+      if (reply_keys_.size() < kReplyKeysReady) {
+        // The server is at work now: the time to make the next request's key.
+        reply_keys_.push_back(crypto::KemPrivateKey::generate(seal::kSealedSuite.kem));
+      }
+      TACIT_CO_CHECK(co_await (*response)->open(deadline));
+      co_return response;
+    }
+    const auto code = response.error().code();
+    if (attempt == kAttemptsMax) co_return response;
+    if (code == Code::unauthenticated) {
+      // Refused unread. Worth another try only if the server has another key by now, by its own
+      // signed word: else whoever sits in between could have one request run twice.
+      TACIT_CO_CHECK(co_await appraise(deadline.at_most(kAppraiseTimeout)));
+      if (server_->key.binding.statement_digest == used) co_return response;
+    } else if (code == Code::unavailable) {
+      if (!co_await async::sleep_for(retry)) co_return response;
+      retry = std::min(retry * 2, kRetryLast);
+    } else {
+      co_return response;
+    }
+  }
+}
+
+Async<std::unique_ptr<SealedResponse>> Client::try_send(const SecretText& message,
+                                                        std::string_view api_key,
+                                                        Deadline deadline) {
+  const auto now =
+      clock_.wall() + std::chrono::duration_cast<WallTime::duration>(server_->clock_offset);
+  TACIT_CO_TRY(auto request, seal::SealedRequest::begin(server_->key, caller_of(api_key),
+                                                        options_.shape, take_reply_key(), now));
+  Bytes wire;
+  wire.reserve(request.head().size() + message.size() + message.size() / 8 + 4096);
+  wire.assign(request.head().begin(), request.head().end());
+  TACIT_CO_CHECK(request.write(as_bytes(message.reveal()), wire));
+  TACIT_CO_CHECK(request.finish(wire));
+
+  http::Headers headers;
+  headers.add("content-type", std::string{kRequestType});
+  headers.add("incremental", "?1");
+  TACIT_CO_TRY(auto outer, co_await http_.send("POST", options_.url + std::string{kSealedPath},
+                                               std::move(headers), wire, deadline));
+  const auto& head = outer->head();
+  if (head.status == 200 && head.headers.find("content-type").value_or("") == kAnswerType) {
+    co_return std::make_unique<SealedResponse>(std::move(outer), request.reply());
+  }
+  if (head.status == 503 || head.status == 502 || head.status == 504) {
+    co_return fail(Error{Code::overloaded, "the server is too busy for sealed requests"}.with(
+        "status", head.status));
+  }
+  co_return fail(not_accepted());
+}
+
+}  // namespace tacit::connect

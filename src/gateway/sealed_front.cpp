@@ -1,0 +1,133 @@
+#include "gateway/sealed_front.hpp"
+
+#include <boost/asio/this_coro.hpp>
+
+#include "api/error_map.hpp"
+#include "core/text.hpp"
+#include "gateway/sealed_exchange.hpp"
+
+namespace tacit::gateway {
+namespace {
+
+// RFC 9458 section 5.3. The same whatever is wrong: the client gets fresh evidence and tries again.
+constexpr std::string_view kRefusal =
+    R"({"type":"https://iana.org/assignments/http-problem-types#ohttp-key",)"
+    R"("title":"the encapsulated request was not accepted"})";
+
+// Whether a body of this type may hold a sealed request.
+bool is_sealed_type(std::string_view type) {
+  return iequals_ascii(trim_ascii(type), "message/ohttp-chunked-req");
+}
+
+// The callers of one request: remembers who was found.
+class Callers final : public seal::CallerDirectory {
+ public:
+  explicit Callers(std::optional<KeyView>& keys) : keys_{keys} {}
+  std::optional<SecretBytes> find(const seal::PskId& id) override {
+    if (!keys_) {
+      auto anyone = seal::anonymous_caller();
+      // Clients that send a key are welcome, too: but nobody here can know it.
+      return id == anyone.id ? std::optional{std::move(anyone.psk)} : std::nullopt;
+    }
+    auto found = keys_->find_sealed(id);
+    if (!found) return std::nullopt;
+    owner_ = std::move(found->owner.key_id);
+    return std::move(found->psk);
+  }
+  const std::string& owner() const noexcept { return owner_; }
+
+ private:
+  std::optional<KeyView>& keys_;
+  std::string owner_;
+};
+
+Task<> respond_text(http::Exchange& exchange, int status, std::string_view type,
+                    std::string_view body) {
+  http::ResponseHead head{status, {}};
+  head.headers.add("content-type", std::string{type});
+  head.headers.add("cache-control", "no-store");
+  (void)co_await exchange.respond(std::move(head),
+                                  as_bytes(body));  // a client that left is no error
+}
+
+Task<> respond_error(http::Exchange& exchange, const Error& error) {
+  co_await respond_text(exchange, api::error_shape(error.code()).status, "application/json",
+                        api::openai_error(error));
+}
+
+}  // namespace
+
+SealedFront::SealedFront(http::Handler& inner, SealedService& service, KeyStore* keys,
+                         SealedFrontOptions options)
+    : inner_{inner}, service_{service}, options_{options} {
+  if (keys != nullptr) keys_.emplace(*keys, service.clock());
+}
+
+Task<> SealedFront::serve(http::Exchange& exchange) {
+  const auto& request = exchange.request();
+  const auto path = request.path();
+  if (path == kEvidencePath && (request.method == "GET" || request.method == "HEAD")) {
+    co_await serve_evidence(exchange);
+  } else if (path == kSealedPath && request.method == "POST") {
+    co_await serve_sealed(exchange);
+  } else if (options_.sealed_only && path != "/health") {
+    co_await respond_error(
+        exchange, Error{Code::forbidden, "this server answers sealed requests only"}.fix(
+                      "Run `tacit connect URL` and send the request to the address it prints"));
+  } else {
+    co_await inner_.serve(exchange);
+  }
+}
+
+Task<> SealedFront::serve_evidence(http::Exchange& exchange) {
+  constexpr std::string_view parameter = "nonce=";
+  const auto query = exchange.request().query();
+  seal::EvidenceNonce nonce{};
+  if (!query.empty()) {
+    const auto bytes =
+        query.starts_with(parameter) ? from_hex(query.substr(parameter.size())) : std::nullopt;
+    if (!bytes || bytes->size() != nonce.size()) {
+      co_await respond_error(
+          exchange, Error{Code::invalid_argument, "nonce is not 64 hexadecimal digits"}.fix(
+                        "Ask for /.well-known/tacit/evidence?nonce=HEX with 32 random bytes"));
+      co_return;
+    }
+    std::ranges::copy(*bytes, nonce.begin());
+  }
+  const auto document = service_.evidence(nonce);
+  co_await respond_text(exchange, 200, seal::kEvidenceMediaType, as_text(document));
+}
+
+Task<> SealedFront::serve_sealed(http::Exchange& outer) {
+  const auto type = outer.request().headers.find("content-type").value_or("");
+  if (!is_sealed_type(type)) {
+    co_await respond_text(outer, 415, "application/json",
+                          api::openai_error(Error{Code::unsupported, "no sealed request"}.fix(
+                              "Send Content-Type: message/ohttp-chunked-req")));
+    co_return;
+  }
+  Callers callers{keys_};
+  SealedExchange inner{outer,
+                       {service_.keys(), callers, service_.replays(), service_.clock()},
+                       options_.body_bytes_max,
+                       co_await asio::this_coro::executor};
+  const auto opened = co_await inner.open();
+  if (!opened && opened.error().code() == Code::cancelled) co_return;
+  if (!opened && !inner.has_caller()) {
+    const int status = opened.error().code() == Code::overloaded ? 503 : 400;
+    co_await respond_text(outer, status, "application/problem+json", kRefusal);
+    co_return;
+  }
+  inner.set_caller(callers.owner());
+  if (opened) {
+    co_await inner_.serve(inner);
+  } else {
+    co_await respond_error(inner, opened.error());
+  }
+  if (!inner.responded()) {
+    co_await respond_error(inner, Error{Code::internal, "no answer"});
+  }
+  co_await inner.close();
+}
+
+}  // namespace tacit::gateway

@@ -1,0 +1,56 @@
+// What the sealed channel has once per server: its identity, its keys and the evidence about them.
+// Thread-safe, but for what belongs to the shard that runs rotate_forever().
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "async/async.hpp"
+#include "core/log.hpp"
+#include "core/time.hpp"
+#include "seal/key_ring.hpp"
+#include "seal/replay_cache.hpp"
+#include "seal/statement.hpp"
+
+namespace tacit::gateway {
+
+struct SealedOptions {
+  std::filesystem::path identity_file;  // made when missing, readable by its owner only
+  Seconds key_life{600};  // a key opens requests for so long; the next comes at half of it
+  std::string software;   // in the statement
+  seal::ReplayOptions replay;
+};
+
+class SealedService {
+ public:
+  // Errors: malformed (the identity file), permission, no_space, io.
+  static Result<std::unique_ptr<SealedService>> open(SealedOptions options, const Clock& clock,
+                                                     Logger& log);
+
+  // Makes keys at their times until cancelled.
+  Task<> rotate_forever();
+  // Makes the next key now.
+  void rotate();
+
+  Bytes evidence(const seal::EvidenceNonce& nonce) const;
+  std::string fingerprint() const { return identity_.public_key().fingerprint(); }
+  seal::KeyRing& keys() noexcept { return keys_; }
+  seal::ReplayCache& replays() noexcept { return replays_; }
+  const Clock& clock() const noexcept { return clock_; }
+
+ private:
+  SealedService(SealedOptions options, seal::Identity identity, const Clock& clock, Logger& log);
+
+  const SealedOptions options_;
+  const seal::Identity identity_;
+  const Clock& clock_;
+  Logger& log_;
+  seal::KeyRing keys_;
+  seal::ReplayCache replays_;
+  mutable std::mutex mutex_;
+  Bytes statement_;  // the current one; guarded by mutex_
+};
+
+}  // namespace tacit::gateway
