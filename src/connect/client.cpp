@@ -225,7 +225,11 @@ Async<std::unique_ptr<SealedResponse>> Client::send(const http::RequestHead& req
       // Refused unread. Worth another try only if the server has another key by now, by its own
       // signed word: else whoever sits in between could have one request run twice.
       TACIT_CO_CHECK(co_await appraise(deadline.at_most(kAppraiseTimeout)));
-      if (server_->key.binding.statement_digest == used) co_return response;
+      if (server_->key.binding.statement_digest == used) {
+        // What a stranger may have it answers; the rest it refuses in the API's own words.
+        if (api_key.empty()) co_return response;
+        api_key = {};
+      }
     } else if (code == Code::unavailable) {
       if (!co_await async::sleep_for(retry)) co_return response;
       retry = std::min(retry * 2, kRetryLast);

@@ -26,6 +26,7 @@ Task<> respond_error(http::Exchange& exchange, const Error& error) {
                      : code == Code::too_large         ? 413
                      : code == Code::malformed         ? 400
                      : code == Code::overloaded        ? 503
+                     : code == Code::unavailable       ? 503
                      : code == Code::deadline_exceeded ? 504
                                                        : 502;
   std::string text;

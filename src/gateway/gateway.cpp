@@ -132,7 +132,11 @@ Gateway::~Gateway() = default;
 
 std::optional<Principal> Gateway::authenticate(const http::Exchange& exchange) {
   if (!options_.require_key) return Principal{};
-  if (const auto caller = exchange.proven_caller()) return Principal{std::string{*caller}};
+  if (exchange.carrier() == http::Carrier::sealed) {
+    // Only the proof counts, not a header: what a header lets in could be repeated.
+    const auto caller = exchange.proven_caller();
+    return caller ? std::optional{Principal{std::string{*caller}}} : std::nullopt;
+  }
   const auto& headers = exchange.request().headers;
   std::optional<std::string_view> key;
   if (const auto authorization = headers.find("authorization")) {

@@ -79,7 +79,7 @@ class KeyView {
   // The owner of `key`; nullopt when unknown or revoked.
   std::optional<Principal> verify(std::string_view key);
   // The owner of the key with this PSK id, and the PSK; nullopt when unknown or revoked. Known or
-  // not, it costs the same; keys made a moment ago are known a moment later.
+  // not, it costs the same.
   struct Sealed {
     Principal owner;
     SecretBytes psk;
@@ -92,6 +92,7 @@ class KeyView {
   const Clock& clock_;
   std::shared_ptr<const KeyStore::Snapshot> snapshot_;
   std::uint64_t seen_ = 0;
+  SteadyTime next_sealed_refresh_{};
   SteadyTime next_refresh_{};  // unknown keys may cause a look into the database only so often
 };
 

@@ -26,7 +26,7 @@ class SealedExchange final : public http::Exchange {
   bool has_caller() const noexcept { return answer_.has_value(); }
   // Ends what still runs for the answer. Must be awaited before the exchange goes.
   Task<> close();
-  void set_caller(std::string id) { caller_ = std::move(id); }
+  void set_caller(std::optional<std::string> id) { caller_ = std::move(id); }
 
   const http::RequestHead& request() const override { return request_; }
   http::Carrier carrier() const override { return http::Carrier::sealed; }

@@ -23,22 +23,25 @@ bool is_sealed_type(std::string_view type) {
 class Callers final : public seal::CallerDirectory {
  public:
   explicit Callers(std::optional<KeyView>& keys) : keys_{keys} {}
-  std::optional<SecretBytes> find(const seal::PskId& id) override {
-    if (!keys_) {
-      auto anyone = seal::anonymous_caller();
-      // Clients that send a key are welcome, too: but nobody here can know it.
-      return id == anyone.id ? std::optional{std::move(anyone.psk)} : std::nullopt;
+  std::optional<Caller> find(const seal::PskId& id) override {
+    auto anyone = seal::anonymous_caller();
+    if (id == anyone.id) {
+      // Where keys are needed, one without a key may ask for nothing that is worth repeating.
+      if (!keys_) proven_.emplace();
+      return Caller{std::move(anyone.psk), keys_.has_value()};
     }
+    if (!keys_) return std::nullopt;  // nobody here can know a key
     auto found = keys_->find_sealed(id);
     if (!found) return std::nullopt;
-    owner_ = std::move(found->owner.key_id);
-    return std::move(found->psk);
+    proven_ = std::move(found->owner.key_id);
+    return Caller{std::move(found->psk)};
   }
-  const std::string& owner() const noexcept { return owner_; }
+  // nullopt: somebody without a key, where one is needed.
+  const std::optional<std::string>& proven() const noexcept { return proven_; }
 
  private:
   std::optional<KeyView>& keys_;
-  std::string owner_;
+  std::optional<std::string> proven_;
 };
 
 Task<> respond_text(http::Exchange& exchange, int status, std::string_view type,
@@ -118,7 +121,7 @@ Task<> SealedFront::serve_sealed(http::Exchange& outer) {
     co_await respond_text(outer, status, "application/problem+json", kRefusal);
     co_return;
   }
-  inner.set_caller(callers.owner());
+  inner.set_caller(callers.proven());
   if (opened) {
     co_await inner_.serve(inner);
   } else {

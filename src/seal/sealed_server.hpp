@@ -14,8 +14,13 @@ namespace tacit::seal {
 class CallerDirectory {
  public:
   virtual ~CallerDirectory() = default;
-  // The PSK of `id`, whose owner the directory may note for later; nullopt when unknown.
-  virtual std::optional<SecretBytes> find(const PskId& id) = 0;
+  struct Caller {
+    SecretBytes psk;
+    // Its requests do no harm when they are repeated: they are not kept in the replay cache.
+    bool harmless = false;
+  };
+  // The caller of `id`, whom the directory may note for later; nullopt when unknown.
+  virtual std::optional<Caller> find(const PskId& id) = 0;
 };
 
 // SealedAnswer seals an answer. Movable; not thread-safe.

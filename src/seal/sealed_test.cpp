@@ -14,9 +14,9 @@ namespace {
 class OneCaller final : public CallerDirectory {
  public:
   explicit OneCaller(CallerKey key) : key_{std::move(key)} {}
-  std::optional<SecretBytes> find(const PskId& id) override {
+  std::optional<Caller> find(const PskId& id) override {
     if (id != key_.id) return std::nullopt;
-    return SecretBytes{key_.psk.reveal()};
+    return Caller{SecretBytes{key_.psk.reveal()}};
   }
 
  private:

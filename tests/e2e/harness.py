@@ -1,7 +1,8 @@
 """Starts and watches the real `tacit` as a user would; what every suite here stands on.
 
 Environment: TACIT_BIN is the program under test. TACIT_E2E_STORE is a folder that keeps the pulled
-model between runs (default: below the user's cache folder). TACIT_E2E_SLOW multiplies every patience,
+model between runs (default: below the user's cache folder). TACIT_E2E_SEALED puts `tacit connect` between
+the clients and the server. TACIT_E2E_SLOW multiplies every patience,
 for sanitizer builds and busy machines.
 """
 
@@ -26,6 +27,7 @@ import openai
 MODEL = "smollm2:135m"
 MODEL_BYTES = 98_362_432
 BIN = os.environ.get("TACIT_BIN", "")
+SEALED = os.environ.get("TACIT_E2E_SEALED", "") not in ("", "0", "OFF")  # every client through `tacit connect`
 SANITIZED = os.environ.get("TACIT_E2E_SANITIZED", "") not in ("", "0", "OFF")
 SLOW = float(os.environ.get("TACIT_E2E_SLOW") or (6 if SANITIZED else 2))
 # One thread computes steadily even where every core is taken; two wait for each other all the time.
@@ -150,8 +152,9 @@ class Server:
     process: subprocess.Popen
     home: pathlib.Path
     log_path: pathlib.Path
-    url: str = ""
+    url: str = ""  # where clients go: the server, or the `tacit connect` before it
     key: str = ""
+    tunnel: subprocess.Popen | None = None
 
     @property
     def pid(self) -> int:
@@ -240,6 +243,10 @@ class Server:
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait()
+        if self.tunnel is not None:
+            self.tunnel.kill()
+            self.tunnel.wait()
+            self.tunnel = None
 
 
 def parse_metrics(text: str) -> dict[str, float]:
@@ -276,10 +283,29 @@ def start_server(home: pathlib.Path, *arguments: str, listen: tuple[str, ...] = 
         server.url = eventually("the record server.listening", listening, 60).rstrip("/")
         if "--no-auth" not in arguments:
             server.key = first_key(server) or create_key(home)
+        if SEALED and server.url.startswith("http://"):
+            connect_sealed(server)
     except BaseException:
         server.kill()
         raise
     return server
+
+
+def connect_sealed(server: Server, *arguments: str) -> str:
+    """Puts `tacit connect` between the clients and the server. Returns what it said at its start."""
+    said = pathlib.Path(tempfile.mkstemp(prefix="connect-", suffix=".log", dir=server.home.parent)[1])
+    home = pathlib.Path(tempfile.mkdtemp(prefix="client-", dir=server.home.parent))
+    with open(said, "wb") as log:
+        server.tunnel = subprocess.Popen([BIN, "connect", server.url, "--port", "0", *arguments], stdin=subprocess.DEVNULL,
+                                         stdout=log, stderr=log, env=clean_environment(home))
+
+    def listening() -> str:
+        text = said.read_text(errors="replace")
+        assert server.tunnel.poll() is None, f"tacit connect ended with {server.tunnel.returncode}:\n{text}"
+        match = re.search(r"^Listening +(http://[0-9.:]+)", text, re.MULTILINE)
+        return match.group(1) if match else ""
+    server.url = eventually("tacit connect listens", listening, 20)
+    return said.read_text(errors="replace")
 
 
 def first_key(server: Server) -> str:

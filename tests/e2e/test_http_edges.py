@@ -193,6 +193,7 @@ def test_expect_100_continue(server: Server) -> None:
     assert read_response(reader)[0] == 200
 
 
+@pytest.mark.skipif(harness.SEALED, reason="tacit connect cannot know which keys the server accepts")
 def test_expect_100_continue_without_a_key_saves_the_body(server: Server) -> None:
     connection = speak(server, head(server, "POST /v1/chat/completions HTTP/1.1", "Content-Length: 1000000", "Expect: 100-continue", key=False))
     assert read_response(connection)[0] == 401
