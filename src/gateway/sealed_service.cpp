@@ -49,10 +49,7 @@ Result<seal::Identity> open_identity(const std::filesystem::path& path) {
 Result<std::unique_ptr<SealedService>> SealedService::open(SealedOptions options,
                                                            const Clock& clock, Logger& log) {
   TACIT_TRY(auto identity, open_identity(options.identity_file));
-  std::unique_ptr<SealedService> service{
-      new SealedService{std::move(options), std::move(identity), clock, log}};
-  service->rotate();
-  return service;
+  return std::make_unique<SealedService>(std::move(options), std::move(identity), clock, log);
 }
 
 SealedService::SealedService(SealedOptions options, seal::Identity identity, const Clock& clock,
@@ -61,7 +58,9 @@ SealedService::SealedService(SealedOptions options, seal::Identity identity, con
       identity_{std::move(identity)},
       clock_{clock},
       log_{log},
-      replays_{options_.replay} {}
+      replays_{options_.replay} {
+  rotate();
+}
 
 void SealedService::rotate() {
   const auto now = std::chrono::floor<Milliseconds>(clock_.wall());

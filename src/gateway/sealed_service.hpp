@@ -28,6 +28,8 @@ class SealedService {
   // Errors: malformed (the identity file), permission, no_space, io.
   static Result<std::unique_ptr<SealedService>> open(SealedOptions options, const Clock& clock,
                                                      Logger& log);
+  // With an identity from elsewhere.
+  SealedService(SealedOptions options, seal::Identity identity, const Clock& clock, Logger& log);
 
   // Makes keys at their times until cancelled.
   Task<> rotate_forever();
@@ -41,8 +43,6 @@ class SealedService {
   const Clock& clock() const noexcept { return clock_; }
 
  private:
-  SealedService(SealedOptions options, seal::Identity identity, const Clock& clock, Logger& log);
-
   const SealedOptions options_;
   const seal::Identity identity_;
   const Clock& clock_;

@@ -61,6 +61,11 @@ Result<std::optional<FrameSplitter::Frame>> FrameSplitter::next() {
       if (ended_) return fail(Code::malformed, "message is cut short");
       return std::nullopt;
     }
+    // One way to write a length: the frames' places are authenticated, their lengths' forms are
+    // not.
+    if (length->consumed != varint_bytes(length->value)) {
+      return fail(Code::malformed, "length of a frame");
+    }
     if (length->value > 0) {
       if (length->value > ciphertext_max_) return fail(Code::too_large, "frame");
       if (length->value <= crypto::kAeadTagBytes) {

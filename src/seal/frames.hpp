@@ -1,7 +1,7 @@
 // Frames: how a message is cut into authenticated pieces, as draft-ietf-ohai-chunked-ohttp has it.
-// Each is a varint length and a ciphertext; length 0 announces the final one, which reaches to the
-// end of the stream and is sealed with the AAD "final". Place and end are thereby authenticated:
-// loss, repetition, exchange, insertion and truncation do not open.
+// Each is a varint length, in its shortest form, and a ciphertext; length 0 announces the final
+// one, which reaches to the end of the stream and is sealed with the AAD "final". Place and end are
+// thereby authenticated: loss, repetition, exchange, insertion and truncation do not open.
 //
 // Sans I/O; not thread-safe; movable.
 #pragma once
