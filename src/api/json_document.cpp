@@ -39,15 +39,24 @@ namespace {
 // begins after a comma, a colon or a bracket that is in no string.
 std::size_t count_values(std::string_view body) noexcept {
   std::size_t count = 0;
-  bool in_string = false;
   for (std::size_t i = 0; i < body.size(); ++i) {
     const char c = body[i];
-    if (c == '"')
-      in_string = !in_string;
-    else if (in_string)
-      i += c == '\\' ? 1 : 0;
-    else
+    if (c != '"') {
       count += c == ',' || c == ':' || c == '[' || c == '{' ? 1 : 0;
+      continue;
+    }
+    // A string is most of a long body: its end is looked for by the library's fast search. A quote
+    // after an odd number of backslashes is a part of it.
+    for (auto end = i;;) {
+      end = body.find('"', end + 1);
+      if (end == body.npos) return count;
+      std::size_t slashes = 0;
+      while (body[end - 1 - slashes] == '\\') ++slashes;
+      if (slashes % 2 == 0) {
+        i = end;
+        break;
+      }
+    }
   }
   return count;
 }
