@@ -173,6 +173,68 @@ TEST_F(GatewayTest, RefusalsOfTheProviderAndTheBackend) {
   EXPECT_EQ(busy.header("retry-after"), "1");
 }
 
+TEST_F(GatewayTest, ManyChoicesRunAFewAtATimeAndAllAreAnswered) {
+  models_.one_event_at_a_time = true;
+  models_.script = [](const domain::GenerateRequest& request, auto& out) {
+    out.emplace_back(domain::Started{2});
+    out.emplace_back(domain::TextDelta{Content{std::to_string(request.sampling.seed.value_or(0))}});
+    out.emplace_back(domain::Finished{domain::FinishReason::stop, {2, 0, 1}});
+  };
+  const auto& whole = chat(R"(,"n":20,"seed":100)");
+  EXPECT_EQ(whole.status(), 200);
+  for (int i = 100; i < 120; ++i)
+    EXPECT_NE(whole.body().find("\"content\":\"" + std::to_string(i)), std::string::npos) << i;
+  const auto& streamed = chat(R"(,"n":20,"seed":100,"stream":true)");
+  EXPECT_TRUE(streamed.finished());
+  EXPECT_TRUE(streamed.body().ends_with("data: [DONE]\n\n"));
+  EXPECT_EQ(metrics_.shard(0).model("fake").requests[0].value(), 40u);
+}
+
+TEST_F(GatewayTest, OneChoiceThatFailsFailsTheCall) {
+  models_.script = [](const domain::GenerateRequest& request, auto& out) {
+    out.emplace_back(domain::TextDelta{Content{"x"}});
+    if (request.sampling.seed == 3U)
+      out.emplace_back(domain::Failed{Error{Code::worker_lost, "engine worker ended"}});
+    else
+      out.emplace_back(domain::Finished{});
+  };
+  EXPECT_EQ(chat(R"(,"n":4,"seed":1)").status(), 503);
+  const auto& streamed = chat(R"(,"n":4,"seed":1,"stream":true)");
+  EXPECT_TRUE(streamed.finished());
+  EXPECT_NE(streamed.body().find("worker_lost"), std::string::npos);
+  models_.refusal = Error{Code::overloaded, "the queue is full"};
+  EXPECT_EQ(chat(R"(,"n":4)").status(), 429);
+}
+
+TEST_F(GatewayTest, AClientThatLeavesAmongManyChoicesEndsThemAll) {
+  models_.script = [](const auto&, auto& out) {
+    out.emplace_back(domain::TextDelta{Content{"x"}});
+    out.emplace_back(domain::Finished{});
+  };
+  models_.one_event_at_a_time = true;
+  http::RequestHead head{"POST", "/v1/chat/completions", {}};
+  head.headers.add("authorization", "bearer " + std::string{key_.reveal()});
+  FakeExchange exchange{
+      std::move(head),
+      R"({"model":"fake","stream":true,"n":12,"messages":[{"role":"user","content":"x"}]})"};
+  exchange.fail_writes_after = 3;
+  asio::io_context io{1};
+  auto done = asio::co_spawn(io, gateway_->serve(exchange), asio::use_future);
+  io.run();
+  done.get();
+  EXPECT_FALSE(exchange.finished());
+}
+
+TEST_F(GatewayTest, EachApiHasItsOwnErrors) {
+  EXPECT_NE(ask("POST", "/v1/messages", "{}", false).body().find("authentication_error"),
+            std::string::npos);
+  EXPECT_TRUE(ask("POST", "/api/chat", "{}", false).body().starts_with(R"({"error":")"));
+  EXPECT_NE(ask("POST", "/completion", "{}", false).body().find(R"("code":401)"),
+            std::string::npos);
+  EXPECT_EQ(ask("GET", "/api/version", {}, false).status(), 200);
+  EXPECT_NE(ask("GET", "/v1/messages").body().find(R"("type":"error")"), std::string::npos);
+}
+
 TEST_F(GatewayTest, BadBodies) {
   EXPECT_EQ(ask("POST", "/v1/chat/completions", "{").status(), 400);
   EXPECT_EQ(ask("POST", "/v1/chat/completions", std::string((1 << 20) + 1, ' ')).status(), 413);
