@@ -1,5 +1,7 @@
 #include "attest/collateral.hpp"
 
+#include <algorithm>
+
 #include "attest/json.hpp"
 #include "core/text.hpp"
 
@@ -94,6 +96,8 @@ std::size_t num_items(const Collateral& c) {
 
 Result<void> add_recognised(Collateral& out, BytesView bytes) {
   auto text = as_text(bytes);
+  while (text.starts_with('#'))  // comments before PEM, as people write them
+    text.remove_prefix(std::min(text.find('\n'), text.size() - 1) + 1);
   if (text.starts_with("-----BEGIN ")) return add_pem(out, text);
   if (is_rim(bytes)) {
     TACIT_TRY(auto rim, parse_rim(bytes));

@@ -1,20 +1,21 @@
 // The one list of evidence formats, most specific first.
 #include <array>
 
+#include "attest/azure.hpp"
 #include "attest/evidence.hpp"
 #include "attest/intel.hpp"
 #include "attest/nitro.hpp"
 #include "attest/nvidia.hpp"
 #include "attest/snp.hpp"
+#include "attest/tpm.hpp"
 
 namespace tacit::attest {
 
 std::span<const EvidenceFormat> evidence_formats() {
   static constexpr std::array kFormats{
-      EvidenceFormat{"nitro", find_nitro},
-      EvidenceFormat{"nvidia", find_nvidia},
-      EvidenceFormat{"sev-snp", find_snp_report},
-      EvidenceFormat{"intel-quote", find_intel_quote},
+      EvidenceFormat{"nitro", find_nitro},        EvidenceFormat{"nvidia", find_nvidia},
+      EvidenceFormat{"azure", find_azure},        EvidenceFormat{"tpm", find_tpm},
+      EvidenceFormat{"sev-snp", find_snp_report}, EvidenceFormat{"intel-quote", find_intel_quote},
   };
   return kFormats;
 }

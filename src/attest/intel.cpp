@@ -390,6 +390,9 @@ class IntelEvidence final : public Evidence {
       out.reject("format", "a well-formed quote", quote.error());
       return;
     }
+    check_report_data(
+        quote->body == QuoteBody::sgx ? quote->enclave.report_data : quote->td.report_data, context,
+        out);
     appraise_intel_quote(*quote, context, out);
   }
 
@@ -419,7 +422,6 @@ void appraise_intel_quote(const IntelQuote& quote, const Context& context, Appra
   else
     check_enclave(quote.enclave, policy, out);
   check_values(policy.values, values, tdx ? kTdCode : kSgxCode, context, out);
-  check_report_data(tdx ? quote.td.report_data : quote.enclave.report_data, context, out);
   warn_physical(out);
   out.complete();
 }

@@ -6,7 +6,8 @@
 
 namespace tacit::attest {
 
-// Every check on a parsed quote; used by the formats that wrap one, too.
+// Every check on a parsed quote but what its report data is bound to, which the caller knows
+// (check_report_data).
 void appraise_intel_quote(const IntelQuote& quote, const Context& context, Appraisal& out);
 std::optional<Result<std::vector<EvidencePtr>>> find_intel_quote(const Document& document);
 

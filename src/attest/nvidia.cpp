@@ -88,7 +88,8 @@ const Rim* find_rim(std::string_view what, const std::string& version, std::stri
       best = &rim;
   }
   if (best != nullptr) return best;
-  const bool tampered = std::ranges::any_of(context.collateral.rims, [](const Rim& rim) {
+  const auto& rims = context.collateral.rims;
+  const bool tampered = !rims.empty() && std::ranges::all_of(rims, [](const Rim& rim) {
     return rim.document_digest != rim.stated_digest;
   });
   const auto wanted = "the RIM of " + std::string{what} + " " + version;
