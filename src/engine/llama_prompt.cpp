@@ -49,11 +49,16 @@ class Maker final : public PromptMaker {
       return too_long(request.messages.size());
     if (request.messages.empty()) return fail(Code::invalid_argument, "prompt is empty");
     Fence fence{control_texts_};
-    TACIT_TRY(auto rendered, guarded("the model's chat template refused the conversation",
-                                     Code::invalid_argument, [&]() -> Result<RenderedChat> {
-                                       const Conversation conversation{request, fence};
-                                       return render_chat(templates_.get(), conversation.inputs);
-                                     }));
+    const bool plain =
+        request.tools.empty() && request.constraint.kind == domain::Constraint::Kind::none;
+    const Literal refused =
+        plain ? Literal{"the model's chat template refused the conversation"}
+              : Literal{"the chat template or the schema of a tool or format is not understood"};
+    TACIT_TRY(auto rendered,
+              guarded(refused, Code::invalid_argument, [&]() -> Result<RenderedChat> {
+                const Conversation conversation{request, fence};
+                return render_chat(templates_.get(), conversation.inputs);
+              }));
     if (request.purpose == domain::Purpose::render) {
       Prompt prompt;
       prompt.purpose = request.purpose;

@@ -84,6 +84,8 @@ constexpr Row kRows[] = {
     {Code::internal, "sampling failed"},
     {Code::too_large, "text is too long to be tokenized", "bytes", "limit"},
     {Code::too_large, "text is too long to be returned", "pieces", "limit"},
+    {Code::invalid_argument,
+     "the chat template or the schema of a tool or format is not understood"},
 };
 
 }  // namespace
