@@ -27,7 +27,7 @@ using testing::Child;
 using testing::TempFolder;
 
 constexpr std::int64_t kOld = 1'000'000'000;
-const WallTime kBefore{std::chrono::seconds{kOld + 1}};
+constexpr WallTime kBefore{std::chrono::seconds{kOld + 1}};
 constexpr const char* kTemporary = ".a.0123456789abcdef.tmp";
 
 void set_written(const fs::path& path, std::int64_t unix_s) {
