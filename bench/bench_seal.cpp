@@ -85,9 +85,8 @@ struct World {
 };
 
 Bytes sealed_request(World& world, BytesView body, std::optional<seal::SealedReply>& reply) {
-  auto request = seal::SealedRequest::begin(*world.server, world.caller, {},
-                                            crypto::KemPrivateKey::generate(seal::kSealedSuite.kem),
-                                            world.clock.wall());
+  auto request = seal::SealedRequest::begin(seal::RequestDraft::make(*world.server).value(),
+                                            world.caller, {}, world.clock.wall());
   require(request.has_value());
   Bytes wire{request->head().begin(), request->head().end()};
   require(request->write(body, wire) && request->finish(wire));

@@ -31,10 +31,9 @@ struct World {
     const auto known = seal::server_key(draft.config, {}).value();
     const auto now = clock.wall();
     ring.add({std::move(draft.key), draft.config, known.binding, now, now + Seconds{600}}, now);
-    auto request =
-        seal::SealedRequest::begin(known, seal::anonymous_caller(), {},
-                                   crypto::KemPrivateKey::generate(seal::kSealedSuite.kem), now)
-            .value();
+    auto request = seal::SealedRequest::begin(seal::RequestDraft::make(known).value(),
+                                              seal::anonymous_caller(), {}, now)
+                       .value();
     wire.assign(request.head().begin(), request.head().end());
     // Two frames, so that they can be exchanged.
     if (!request.write(as_bytes(text), wire) || !request.flush(wire) || !request.finish(wire))

@@ -96,7 +96,7 @@ class ConnectProcess {
     client.url = options_.url;
     client.trust = options_.trust;
     client.known = &known_;
-    connect::Client sealed{std::move(client), clock_, log_};
+    connect::Client sealed{std::move(client), clock_, log_, runtime.shard(0).io.get_executor()};
     const auto proof = co_await sealed.appraise(Deadline::after(kFirstContact));
     if (!proof) co_return report(proof.error());
     print_proof(options_, *proof);
@@ -125,6 +125,7 @@ class ConnectProcess {
     tasks.spawn(server.run());
     async::TaskGroup background{executor};
     background.spawn(sealed.keep_fresh());
+    background.spawn(sealed.keep_ready());
     print_error(fmt::format("Listening    http://127.0.0.1:{}/v1 - everything sent there is sealed",
                             server.port()));
     (void)co_await signals.next();

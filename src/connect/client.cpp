@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 
-#include "async/wait.hpp"
 #include "core/text.hpp"
 #include "crypto/random.hpp"
 
@@ -15,7 +14,7 @@ constexpr std::string_view kSealedPath = "/.well-known/ohttp-gateway";
 constexpr std::string_view kRequestType = "message/ohttp-chunked-req";
 constexpr std::string_view kAnswerType = "message/ohttp-chunked-res";
 constexpr std::size_t kReadBytes = 64 * 1024;
-constexpr std::size_t kReplyKeysReady = 4;
+constexpr std::size_t kDraftsReady = 8;
 constexpr Milliseconds kRetryFirst{100};
 constexpr Milliseconds kRetryLast{2000};
 constexpr int kAttemptsMax = 6;
@@ -110,8 +109,13 @@ Async<BytesView> SealedResponse::read(Deadline deadline) {
   co_return as_bytes(content_.reveal());
 }
 
-Client::Client(ClientOptions options, const Clock& clock, Logger& log)
-    : options_{std::move(options)}, clock_{clock}, log_{log}, http_{options_.http} {
+Client::Client(ClientOptions options, const Clock& clock, Logger& log,
+               asio::any_io_executor executor)
+    : options_{std::move(options)},
+      clock_{clock},
+      log_{log},
+      http_{options_.http},
+      used_draft_{std::move(executor)} {
   while (options_.url.ends_with('/')) options_.url.pop_back();
 }
 
@@ -161,6 +165,8 @@ Async<Proof> Client::appraise(Deadline deadline) {
   }
   TACIT_CO_TRY(auto proof, decide(statement));
   TACIT_CO_TRY(auto key, seal::server_key(statement.sealed, evidence.statement_digest));
+  drafts_.clear();
+  used_draft_.notify();
   const auto now = clock_.wall();
   const auto offset = evidence.now - now;
   server_ = Server{.key = std::move(key),
@@ -186,18 +192,26 @@ Task<> Client::keep_fresh() {
     if (!proof && proof.error().code() == Code::cancelled) co_return;
     retry = proof ? kRetryFirst : std::min(retry * 2, Milliseconds{30'000});
     if (!proof) log_.warning("connect.appraisal_failed", {{"code", proof.error().code()}});
-    // Keys for the next requests, while nobody waits.
-    while (reply_keys_.size() < kReplyKeysReady) {
-      reply_keys_.push_back(crypto::KemPrivateKey::generate(seal::kSealedSuite.kem));
-    }
   }
 }
 
-crypto::KemPrivateKey Client::take_reply_key() {
-  if (reply_keys_.empty()) return crypto::KemPrivateKey::generate(seal::kSealedSuite.kem);
-  auto key = std::move(reply_keys_.back());
-  reply_keys_.pop_back();
-  return key;
+Task<> Client::keep_ready() {
+  for (;;) {
+    while (server_ && drafts_.size() < kDraftsReady) {
+      auto draft = seal::RequestDraft::make(server_->key);
+      if (draft) drafts_.push_back(*std::move(draft));
+      co_await async::yield();  // one at a time: requests go first
+    }
+    if (!co_await used_draft_.wait(Deadline::never())) co_return;  // until cancelled
+  }
+}
+
+Result<seal::RequestDraft> Client::take_draft() {
+  used_draft_.notify();
+  if (drafts_.empty()) return seal::RequestDraft::make(server_->key);
+  auto draft = std::move(drafts_.back());
+  drafts_.pop_back();
+  return draft;
 }
 
 Async<std::unique_ptr<SealedResponse>> Client::send(const http::RequestHead& request,
@@ -212,10 +226,6 @@ Async<std::unique_ptr<SealedResponse>> Client::send(const http::RequestHead& req
     const auto used = server_->key.binding.statement_digest;
     auto response = co_await try_send(message, api_key, deadline);
     if (response) {
-      if (reply_keys_.size() < kReplyKeysReady) {
-        // The server is at work now: the time to make the next request's key.
-        reply_keys_.push_back(crypto::KemPrivateKey::generate(seal::kSealedSuite.kem));
-      }
       TACIT_CO_CHECK(co_await (*response)->open(deadline));
       co_return response;
     }
@@ -244,8 +254,9 @@ Async<std::unique_ptr<SealedResponse>> Client::try_send(const SecretText& messag
                                                         Deadline deadline) {
   const auto now =
       clock_.wall() + std::chrono::duration_cast<WallTime::duration>(server_->clock_offset);
-  TACIT_CO_TRY(auto request, seal::SealedRequest::begin(server_->key, caller_of(api_key),
-                                                        options_.shape, take_reply_key(), now));
+  TACIT_CO_TRY(auto draft, take_draft());
+  TACIT_CO_TRY(auto request, seal::SealedRequest::begin(std::move(draft), caller_of(api_key),
+                                                        options_.shape, now));
   Bytes wire;
   wire.reserve(request.head().size() + message.size() + message.size() / 8 + 4096);
   wire.assign(request.head().begin(), request.head().end());

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "async/wait.hpp"
 #include "connect/known_servers.hpp"
 #include "core/log.hpp"
 #include "core/secret.hpp"
@@ -63,7 +64,7 @@ class SealedResponse {
 // Client belongs to one shard. Several sends may be in progress at once.
 class Client {
  public:
-  Client(ClientOptions options, const Clock& clock, Logger& log);
+  Client(ClientOptions options, const Clock& clock, Logger& log, asio::any_io_executor executor);
   ~Client();
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
@@ -73,6 +74,8 @@ class Client {
   Async<Proof> appraise(Deadline deadline);
   // Appraises again before the key is too old, until cancelled.
   Task<> keep_fresh();
+  // Makes what requests will need while there is nothing else to do, until cancelled.
+  Task<> keep_ready();
 
   // Seals a request under `api_key` (empty: none) and opens the head of the answer. Errors:
   // unauthenticated when the server does not accept it, most likely because of the key; those of
@@ -89,7 +92,7 @@ class Client {
     WallTime not_after;        // by our clock; then this one opens nothing
   };
   Result<Proof> decide(const seal::Statement& statement) const;
-  crypto::KemPrivateKey take_reply_key();
+  Result<seal::RequestDraft> take_draft();
   Async<std::unique_ptr<SealedResponse>> try_send(const SecretText& message,
                                                   std::string_view api_key, Deadline deadline);
 
@@ -98,7 +101,8 @@ class Client {
   Logger& log_;
   http::Client http_;
   std::optional<Server> server_;
-  std::vector<crypto::KemPrivateKey> reply_keys_;  // made ahead, so that no request waits for one
+  std::vector<seal::RequestDraft> drafts_;  // all for server_'s present key
+  async::Signal used_draft_;
 };
 
 }  // namespace tacit::connect

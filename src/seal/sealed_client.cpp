@@ -18,25 +18,31 @@ Result<ServerKey> server_key(const KeyConfig& config,
                    {config.key_id, crypto::sha256(encode_key_config(config)), statement_digest}};
 }
 
-Result<SealedRequest> SealedRequest::begin(const ServerKey& server, const CallerKey& caller,
-                                           const ReplyShape& shape, crypto::KemPrivateKey reply_key,
-                                           WallTime now) {
+Result<RequestDraft> RequestDraft::make(const ServerKey& server, crypto::KemPrivateKey reply_key) {
   const auto info = sealed_info(Direction::request, server.binding);
   TACIT_TRY(auto outer, crypto::HpkeSender::setup(kSealedSuite, server.key, info));
+  return RequestDraft{server.binding, std::move(reply_key), std::move(outer)};
+}
+
+Result<SealedRequest> SealedRequest::begin(RequestDraft draft, const CallerKey& caller,
+                                           const ReplyShape& shape, WallTime now) {
+  const auto info = sealed_info(Direction::request, draft.binding_);
+  auto& outer = draft.outer_;
   Prelude prelude{shape, now, {}, caller.id, {}};
   crypto::random_bytes(prelude.nonce);
-  const auto reply_public = reply_key.public_bytes();
+  const auto reply_public = draft.reply_key_.public_bytes();
   prelude.reply_key.assign(reply_public.begin(), reply_public.end());
 
-  auto head = encode_request_header(server.binding.key_id, kSealedSuite);
+  auto head = encode_request_header(draft.binding_.key_id, kSealedSuite);
   head.insert(head.end(), outer.enc().begin(), outer.enc().end());
   TACIT_TRY(auto inner, inner_sender(outer, info, caller.psk.reveal(), caller.id));
   TACIT_TRY(auto psk, reply_psk(inner));
   FrameSealer first{std::move(outer)};
   TACIT_CHECK(first.seal(encode_prelude(prelude), false, head));
-  return SealedRequest{
-      std::move(head), PaddedWriter{FrameSealer{std::move(inner)}, kFrameBytesMax, false},
-      SealedReply{std::move(reply_key), server.binding, std::move(psk), shape.frame_bytes()}};
+  return SealedRequest{std::move(head),
+                       PaddedWriter{FrameSealer{std::move(inner)}, kFrameBytesMax, false},
+                       SealedReply{std::move(draft.reply_key_), draft.binding_, std::move(psk),
+                                   shape.frame_bytes()}};
 }
 
 SealedReply SealedRequest::reply() { return std::move(reply_); }

@@ -1,6 +1,6 @@
 // The client's side of the sealed channel: one request and its answer, sans I/O.
 //
-//   auto request = SealedRequest::begin(server, caller, {}, now);
+//   auto request = SealedRequest::begin(*RequestDraft::make(server), caller, {}, now);
 //   send(request->head());
 //   request->write(bhttp, out); ... request->finish(out);   // send(out)
 //   auto reply = std::move(*request).reply();
@@ -48,13 +48,32 @@ class SealedReply {
   bool done_ = false;
 };
 
+// RequestDraft is what costs most about a request and needs nothing of it: the reply key and the
+// encapsulation. Made ahead of time, no request waits for it. For one request only. Movable.
+class RequestDraft {
+ public:
+  // Errors: as HpkeSender::setup.
+  static Result<RequestDraft> make(const ServerKey& server) {
+    return make(server, crypto::KemPrivateKey::generate(kSealedSuite.kem));
+  }
+  // With a chosen reply key: for test vectors.
+  static Result<RequestDraft> make(const ServerKey& server, crypto::KemPrivateKey reply_key);
+  const Binding& binding() const noexcept { return binding_; }
+
+ private:
+  friend class SealedRequest;
+  RequestDraft(const Binding& binding, crypto::KemPrivateKey reply_key, crypto::HpkeSender outer)
+      : binding_{binding}, reply_key_{std::move(reply_key)}, outer_{std::move(outer)} {}
+  Binding binding_;
+  crypto::KemPrivateKey reply_key_;
+  crypto::HpkeSender outer_;
+};
+
 class SealedRequest {
  public:
-  // `reply_key` is a fresh X-Wing key for this request alone, made now or kept ready. `now` is the
-  // server's time as far as the client knows it. Errors: invalid_argument.
-  static Result<SealedRequest> begin(const ServerKey& server, const CallerKey& caller,
-                                     const ReplyShape& shape, crypto::KemPrivateKey reply_key,
-                                     WallTime now);
+  // `now` is the server's time as far as the client knows it. Errors: invalid_argument.
+  static Result<SealedRequest> begin(RequestDraft draft, const CallerKey& caller,
+                                     const ReplyShape& shape, WallTime now);
 
   // What goes first.
   BytesView head() const noexcept { return head_; }

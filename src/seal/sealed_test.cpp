@@ -41,8 +41,8 @@ class Sealed : public testing::Test {
   }
 
   SealedRequest begin(const ReplyShape& shape = {}, std::string_view api_key = "tk-test") {
-    return SealedRequest::begin(*client, caller(api_key), shape,
-                                crypto::KemPrivateKey::generate(kSealedSuite.kem), clock.wall())
+    return SealedRequest::begin(RequestDraft::make(*client).value(), caller(api_key), shape,
+                                clock.wall())
         .value();
   }
   static Bytes whole(SealedRequest& request, std::string_view text) {
@@ -293,9 +293,7 @@ TEST_F(Sealed, AnotherStatementOrConfigurationDoesNotOpen) {
     if (change == 1) known.binding.config_digest[31] ^= std::byte{1};
     if (change == 2) known.binding.key_id ^= 1;
     auto request =
-        SealedRequest::begin(known, caller(), {}, crypto::KemPrivateKey::generate(kSealedSuite.kem),
-                             clock.wall())
-            .value();
+        SealedRequest::begin(RequestDraft::make(known).value(), caller(), {}, clock.wall()).value();
     EXPECT_TRUE(open(whole(request, "hi")).error) << change;
   }
 }

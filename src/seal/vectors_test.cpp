@@ -150,7 +150,9 @@ TEST(SealedVectors, DISABLED_Write) {
   put("psk_id", caller().id);
   put("info_req", sealed_info(Direction::request, server.binding));
   put("info_res", sealed_info(Direction::response, server.binding));
-  auto request = SealedRequest::begin(server, caller(), {8, 0}, std::move(reply_key), kNow).value();
+  auto request = SealedRequest::begin(RequestDraft::make(server, std::move(reply_key)).value(),
+                                      caller(), {8, 0}, kNow)
+                     .value();
   Bytes wire{request.head().begin(), request.head().end()};
   ASSERT_TRUE(request.write(question(), wire));
   ASSERT_TRUE(request.finish(wire));
