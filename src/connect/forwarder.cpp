@@ -47,6 +47,7 @@ Task<> respond_error(http::Exchange& exchange, const Error& error) {
 
 Task<> Forwarder::serve(http::Exchange& exchange) {
   const auto forwarded = co_await forward(exchange);
+  wipe_stack();
   if (forwarded || exchange.responded()) co_return;  // a cut answer is cut for the application, too
   if (forwarded.error().code() == Code::cancelled) co_return;
   co_await respond_error(exchange, forwarded.error());

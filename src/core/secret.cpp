@@ -10,6 +10,11 @@ void wipe(std::span<std::byte> bytes) noexcept {
   if (!bytes.empty()) explicit_bzero(bytes.data(), bytes.size());
 }
 
+[[gnu::noinline]] void wipe_stack() noexcept {
+  std::byte below[128 * 1024];
+  explicit_bzero(below, sizeof below);
+}
+
 bool constant_time_equal(BytesView a, BytesView b) noexcept {
   if (a.size() != b.size()) return false;
   volatile unsigned char difference = 0;

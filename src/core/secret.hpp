@@ -14,6 +14,10 @@ namespace tacit {
 // wipe overwrites `bytes` with zeros in a way that the compiler may not remove.
 void wipe(std::span<std::byte> bytes) noexcept;
 
+// wipe_stack overwrites the part of this thread's stack that returned functions have used, down to
+// 128 KiB below the caller: parsers keep pieces of what they read there. About two microseconds.
+void wipe_stack() noexcept;
+
 // constant_time_equal compares without an early exit. Unequal sizes are unequal (sizes are public).
 bool constant_time_equal(BytesView a, BytesView b) noexcept;
 

@@ -156,6 +156,7 @@ Task<> Gateway::serve(http::Exchange& exchange) {
   Call call{.exchange = exchange, .parts = parts_, .options = options_};
   call.begun = parts_.clock.now();
   co_await dispatch(call);
+  wipe_stack();
   if (call.status > 0) {
     parts_.metrics.shard(parts_.shard_index)
         .requests_by_status[static_cast<std::size_t>(call.status / 100)]

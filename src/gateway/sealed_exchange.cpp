@@ -127,7 +127,7 @@ Async<void> SealedExchange::lead(http::ResponseHead head, std::optional<std::siz
   }
   if (body_bytes) inner.fields.emplace_back("content-length", std::to_string(*body_bytes));
   inner.fields.emplace_back("x-request-id", std::string{id()});
-  plain_ = seal::bhttp_head(inner);
+  answer_->append(seal::bhttp_head(inner));
   state_ = State::started;
   // The same for every answer, whatever it says.
   http::ResponseHead outer{200, {}};
@@ -149,12 +149,16 @@ Async<void> SealedExchange::send_wire() {
   co_return sent;
 }
 
-// Sends plain_ as the shape wants it.
+void SealedExchange::append_content(BytesView bytes) {
+  Bytes prefix;
+  seal::put_bhttp_prefix(prefix, bytes.size());
+  answer_->append(prefix);
+  answer_->append(bytes);
+}
+
+// Sends what was appended as the shape wants it.
 Async<void> SealedExchange::send(bool final) {
   if (tick_error_) co_return fail(*tick_error_);
-  answer_->append(plain_);
-  wipe(plain_);
-  plain_.clear();
   if (paced()) {
     ending_ = final;
     while (final ? ticking_ : answer_->pending() > kPacedBytesMax) {
@@ -190,7 +194,7 @@ Task<> SealedExchange::keep_pace() {
 
 Async<void> SealedExchange::respond(http::ResponseHead head, BytesView body) {
   TACIT_CO_CHECK(co_await lead(std::move(head), body.size()));
-  if (body_allowed_) seal::put_bhttp_content(plain_, body);
+  if (body_allowed_) append_content(body);
   co_return co_await finish();
 }
 
@@ -202,13 +206,15 @@ Async<void> SealedExchange::start(http::ResponseHead head) {
 Async<void> SealedExchange::write(BytesView bytes) {
   if (state_ != State::started) co_return fail(Code::internal, "write out of place");
   if (!body_allowed_ || bytes.empty()) co_return Result<void>{};
-  seal::put_bhttp_content(plain_, bytes);
+  append_content(bytes);
   co_return co_await send(false);
 }
 
 Async<void> SealedExchange::finish() {
   if (state_ != State::started) co_return fail(Code::internal, "finish out of place");
-  seal::put_bhttp_end(plain_);
+  Bytes end;
+  seal::put_bhttp_end(end);
+  answer_->append(end);
   TACIT_CO_CHECK(co_await send(true));
   state_ = State::finished;
   co_return co_await outer_.finish();

@@ -47,6 +47,7 @@ class SealedExchange final : public http::Exchange {
   Result<void> open_frames();
   Result<void> take_request_head();
   Async<void> lead(http::ResponseHead head, std::optional<std::size_t> body_bytes);
+  void append_content(BytesView bytes);
   Async<void> send(bool final);
   Async<void> send_wire();
   // The paced answer: one frame each tick, whether there is something to say or not.
@@ -68,8 +69,7 @@ class SealedExchange final : public http::Exchange {
   std::optional<seal::SealedAnswer> answer_;
   State state_ = State::waiting;
   bool body_allowed_ = true;
-  Bytes plain_;  // of one message or piece, wiped after use
-  Bytes wire_;   // sealed and not yet sent; the ticker's while it runs
+  Bytes wire_;  // sealed and not yet sent; the ticker's while it runs
   async::TaskGroup ticker_;
   async::Signal ticked_;
   std::optional<Error> tick_error_;

@@ -34,6 +34,12 @@ Result<void> FrameSealer::seal(BytesView plaintext, bool final, Bytes& out) {
   return close(plaintext.size(), final, out);
 }
 
+void FrameSplitter::wipe_given() noexcept {
+  // A splitter that was moved from holds nothing.
+  if (given_ > 0 && begin_ <= held_.size()) wipe(std::span{held_}.subspan(begin_ - given_, given_));
+  given_ = 0;
+}
+
 void FrameSplitter::compact() {
   // Moves what is held to the front once that is no more than what was given out.
   if (begin_ < held_.size() - begin_) return;
@@ -53,6 +59,7 @@ Result<std::optional<Bytes>> FrameSplitter::take_raw(std::size_t n) {
 }
 
 Result<std::optional<FrameSplitter::Frame>> FrameSplitter::next() {
+  wipe_given();
   if (finished_) return std::nullopt;
   compact();
   if (!in_final_) {
@@ -79,6 +86,7 @@ Result<std::optional<FrameSplitter::Frame>> FrameSplitter::next() {
       begin_ += length->consumed;
       const auto frame = std::span{held_}.subspan(begin_, n);
       begin_ += n;
+      given_ = n;
       return Frame{frame, false};
     }
     begin_ += length->consumed;
@@ -88,7 +96,9 @@ Result<std::optional<FrameSplitter::Frame>> FrameSplitter::next() {
   if (!ended_) return std::nullopt;
   if (held() < crypto::kAeadTagBytes) return fail(Code::malformed, "message is cut short");
   finished_ = true;
-  return Frame{std::span{held_}.subspan(begin_), true};
+  given_ = held();
+  begin_ = held_.size();
+  return Frame{std::span{held_}.subspan(begin_ - given_), true};
 }
 
 Result<BytesView> open_frame(FrameOpenKeys& keys, const FrameSplitter::Frame& frame) {

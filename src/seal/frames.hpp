@@ -39,13 +39,21 @@ class FrameSealer {
   bool finished_ = false;
 };
 
-// FrameSplitter finds the frames in a byte stream and holds at most one.
+// FrameSplitter finds the frames in a byte stream. What was opened in place is wiped by the next
+// call and at the end.
 class FrameSplitter {
  public:
   // `ciphertext_max` bounds a frame, tag included.
   explicit FrameSplitter(std::size_t ciphertext_max) noexcept : ciphertext_max_{ciphertext_max} {}
 
-  void feed(BytesView in) { held_.insert(held_.end(), in.begin(), in.end()); }
+  ~FrameSplitter() { wipe_given(); }
+  FrameSplitter(FrameSplitter&& other) noexcept = default;
+  FrameSplitter& operator=(FrameSplitter&& other) noexcept = default;
+
+  void feed(BytesView in) {
+    wipe_given();
+    held_.insert(held_.end(), in.begin(), in.end());
+  }
   void end() noexcept { ended_ = true; }
 
   struct Frame {
@@ -63,9 +71,11 @@ class FrameSplitter {
 
  private:
   void compact();
+  void wipe_given() noexcept;
   std::size_t ciphertext_max_;
   Bytes held_;
   std::size_t begin_ = 0;
+  std::size_t given_ = 0;  // bytes before begin_ that the last frame has
   bool in_final_ = false;
   bool ended_ = false;
   bool finished_ = false;
