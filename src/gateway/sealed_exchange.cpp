@@ -21,6 +21,12 @@ bool is_hop_field(std::string_view name) {
                              [name](std::string_view field) { return iequals_ascii(field, name); });
 }
 
+// The handlers of these read their bodies to the end. Of the others nobody would notice that the
+// final frame is missing: they wait for it before they are served.
+bool has_body(std::string_view method) {
+  return method == "POST" || method == "PUT" || method == "PATCH";
+}
+
 }  // namespace
 
 SealedExchange::SealedExchange(http::Exchange& outer, seal::SealedOpener::Parts parts,
@@ -32,14 +38,10 @@ SealedExchange::SealedExchange(http::Exchange& outer, seal::SealedOpener::Parts 
       ticked_{executor} {}
 
 Async<void> SealedExchange::open() {
-  while (!decoder_.has_head()) {
+  for (;;) {
     TACIT_CO_CHECK(open_frames());
-    if (decoder_.has_head()) break;
-    if (input_ended_) {
-      // All is opened and there is no head: what ends here is no request.
-      TACIT_CO_CHECK(decoder_.end());
-      break;
-    }
+    if (opener_.finished()) break;
+    if (decoder_.has_head() && has_body(decoder_.request().method)) break;
     TACIT_CO_CHECK(co_await read_outer());
   }
   co_return take_request_head();
@@ -67,7 +69,11 @@ Async<void> SealedExchange::read_outer() {
 // Opens what has come and decodes it.
 Result<void> SealedExchange::open_frames() {
   for (;;) {
-    TACIT_TRY(const auto data, opener_.next());
+    const auto data_or = opener_.next();
+    if (!data_or && opener_.authenticated() && data_or.error().code() == Code::corrupt) {
+      return fail(Code::malformed, "the sealed request was altered on its way");
+    }
+    TACIT_TRY(const auto data, data_or);
     if (opener_.authenticated() && !answer_) {
       shape_ = opener_.shape();
       TACIT_TRY(auto answer, opener_.answer());

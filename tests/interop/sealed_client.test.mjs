@@ -257,7 +257,7 @@ test("a server: a request whose later frame was changed or cut is not carried ou
   for (const damage of [(body) => flipped(body, later), (body) => body.subarray(0, later), (body) => body.subarray(0, later - 100)]) {
     const sealed = await client.seal(request);
     const reply = await readResponse(sealed.openReply(await client.post(damage(sealed.body))));
-    assert.ok(reply.status >= 400, `status ${reply.status}`);
+    assert.equal(reply.status, 400);
     await text(reply.body);
   }
 });
