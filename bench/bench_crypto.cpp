@@ -13,11 +13,11 @@
 #include <array>
 #include <cstdio>
 #include <cstdlib>
-#include <ctime>
 #include <functional>
 #include <string>
 #include <vector>
 
+#include "bench_measure.hpp"
 #include "crypto/aead.hpp"
 #include "crypto/hpke.hpp"
 #include "crypto/random.hpp"
@@ -28,49 +28,8 @@ using namespace tacit::crypto;  // a program of one file
 using tacit::as_bytes;
 using tacit::Bytes;
 using tacit::BytesView;
-
-constexpr int kRounds = 9;
-constexpr double kRoundSeconds = 0.05;
-
-void require(bool ok) {
-  if (!ok) std::abort();
-}
-
-// Processor time of this thread: what a core can do, whatever else the machine is doing.
-double processor_seconds() {
-  timespec time{};
-  require(::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time) == 0);
-  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) / 1e9;
-}
-
-double seconds_of(const std::function<void()>& work, int times) {
-  const auto begun = processor_seconds();
-  for (int i = 0; i < times; ++i) work();
-  return processor_seconds() - begun;
-}
-
-// Operations measured side by side: every round runs each of them once, so that a disturbance of
-// the machine meets all alike. Gives the median seconds of one call of each.
-std::vector<double> measure(const std::vector<std::function<void()>>& operations) {
-  std::vector<int> times;
-  for (const auto& operation : operations) {
-    int n = 1;
-    while (seconds_of(operation, n) < kRoundSeconds / 4) n *= 2;
-    times.push_back(4 * n);
-  }
-  std::vector<std::vector<double>> rounds(operations.size());
-  for (int round = 0; round < kRounds; ++round) {
-    for (std::size_t i = 0; i < operations.size(); ++i) {
-      rounds[i].push_back(seconds_of(operations[i], times[i]) / times[i]);
-    }
-  }
-  std::vector<double> medians;
-  for (auto& values : rounds) {
-    std::ranges::sort(values);
-    medians.push_back(values[values.size() / 2]);
-  }
-  return medians;
-}
+using tacit::bench::measure;
+using tacit::bench::require;
 
 class Report {
  public:

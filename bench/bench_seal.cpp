@@ -2,15 +2,11 @@
 // they cannot do without, and frames against the bare AEAD, measured side by side.
 //
 //   ./dev bench seal
-#include <time.h>
-
 #include <algorithm>
 #include <cstdio>
-#include <cstdlib>
-#include <functional>
-#include <vector>
+#include <optional>
 
-#include "crypto/random.hpp"
+#include "bench_measure.hpp"
 #include "seal/sealed_client.hpp"
 #include "seal/sealed_server.hpp"
 
@@ -18,45 +14,8 @@ using namespace tacit;  // a program of one file
 
 namespace {
 
-constexpr int kRounds = 9;
-constexpr double kRoundSeconds = 0.1;
-
-void require(bool ok) {
-  if (!ok) std::abort();
-}
-
-double processor_seconds() {
-  timespec time{};
-  require(::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time) == 0);
-  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) / 1e9;
-}
-
-double seconds_of(const std::function<void()>& work, int times) {
-  const auto begun = processor_seconds();
-  for (int i = 0; i < times; ++i) work();
-  return processor_seconds() - begun;
-}
-
-// Median seconds of one call of each, all of them in every round.
-std::vector<double> measure(const std::vector<std::function<void()>>& operations) {
-  std::vector<int> times;
-  for (const auto& operation : operations) {
-    int n = 1;
-    while (seconds_of(operation, n) < kRoundSeconds / 4) n *= 2;
-    times.push_back(4 * n);
-  }
-  std::vector<std::vector<double>> rounds(operations.size());
-  for (int round = 0; round < kRounds; ++round) {
-    for (std::size_t i = 0; i < operations.size(); ++i)
-      rounds[i].push_back(seconds_of(operations[i], times[i]) / times[i]);
-  }
-  std::vector<double> medians;
-  for (auto& values : rounds) {
-    std::ranges::sort(values);
-    medians.push_back(values[values.size() / 2]);
-  }
-  return medians;
-}
+using bench::measure;
+using bench::require;
 
 class Anyone final : public seal::CallerDirectory {
  public:
@@ -158,30 +117,36 @@ void exchanges(World& world) {
               1 / (medians[3] - medians[6] - medians[2]));
 }
 
+// A frame sealed, and a frame sealed, found in the stream and opened: opening is the difference.
 void frames() {
   std::printf("\n%-12s %10s %10s %10s\n", "frame bytes", "seal GB/s", "open GB/s", "AEAD GB/s");
   for (const std::size_t n : {512u, 4096u, 16384u, 65536u}) {
+    constexpr auto aead_id = crypto::AeadId::aes_256_gcm;
     const std::vector<std::byte> key(32, std::byte{1});
-    auto aead = crypto::Aead::make(crypto::AeadId::aes_256_gcm, key).value();
-    auto sequence = crypto::AeadSequence::make(crypto::AeadId::aes_256_gcm, key, {}).value();
-    seal::FrameSealer sealer{std::move(sequence)};
-    Bytes plain(n, std::byte{'p'});
-    Bytes out(n + 16);
+    auto aead = crypto::Aead::make(aead_id, key).value();
+    seal::FrameSealer only_sealer{crypto::AeadSequence::make(aead_id, key, {}).value()};
+    seal::FrameSealer sealer{crypto::AeadSequence::make(aead_id, key, {}).value()};
+    seal::FrameOpenKeys opener{crypto::AeadSequence::make(aead_id, key, {}).value()};
+    seal::FrameSplitter splitter{n + crypto::kAeadTagBytes};
+    const Bytes plain(n, std::byte{'p'});
+    Bytes out(n + crypto::kAeadTagBytes);
     Bytes wire;
-    Bytes sealed(n + 16);
-    require(aead.seal({}, {}, plain, sealed).has_value());
-    const auto work = Bytes(sealed);
-    Bytes place(n);
     const auto medians = measure({
         [&] {
           wire.clear();
-          require(sealer.seal(plain, false, wire).has_value());
+          require(only_sealer.seal(plain, false, wire).has_value());
         },
-        [&] { require(aead.open({}, {}, sealed, place).has_value()); },
+        [&] {
+          wire.clear();
+          require(sealer.seal(plain, false, wire).has_value());
+          splitter.feed(wire);
+          const auto frame = splitter.next();
+          require(frame && *frame && seal::open_frame(opener, **frame));
+        },
         [&] { require(aead.seal({}, {}, plain, out).has_value()); },
     });
     const auto rate = [n](double seconds) { return static_cast<double>(n) / seconds / 1e9; };
-    std::printf("%-12zu %10.2f %10.2f %10.2f\n", n, rate(medians[0]), rate(medians[1]),
+    std::printf("%-12zu %10.2f %10.2f %10.2f\n", n, rate(medians[0]), rate(medians[1] - medians[0]),
                 rate(medians[2]));
   }
 }
