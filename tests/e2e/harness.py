@@ -23,6 +23,7 @@ import time
 
 import httpx
 import openai
+import pytest
 
 MODEL = "smollm2:135m"
 MODEL_BYTES = 98_362_432
@@ -367,6 +368,18 @@ def is_openai_error(body: dict) -> bool:
     error = body.get("error")
     return isinstance(error, dict) and isinstance(error.get("message"), str) and isinstance(error.get("type"), str) \
         and "code" in error and "param" in error
+
+
+def run_node_tests(folder: pathlib.Path, script: str, **environment: str) -> None:
+    """Runs a suite of node:test with the npm packages that ./dev prepared; fails as it fails."""
+    node = os.environ.get("TACIT_E2E_NODE") or shutil.which("node")
+    modules = os.environ.get("TACIT_E2E_NODE_MODULES")
+    if not node or not modules:
+        pytest.skip("SKIPPED: no Node or no npm packages (TACIT_E2E_NODE, TACIT_E2E_NODE_MODULES); ./dev e2e prepares both")
+    done = subprocess.run([node, "--test", "--test-reporter=spec", str(folder / script)], capture_output=True, text=True,
+                          timeout=patience(240), env={"PATH": os.environ["PATH"], "TACIT_E2E_NODE_MODULES": modules, **environment})
+    print(done.stdout)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def sse_events(text: str) -> list[str]:
