@@ -9,25 +9,21 @@
 namespace tacit::connect {
 namespace {
 
-constexpr std::string_view kEvidencePath = "/.well-known/tacit/evidence?nonce=";
-constexpr std::string_view kSealedPath = "/.well-known/ohttp-gateway";
-constexpr std::string_view kRequestType = "message/ohttp-chunked-req";
-constexpr std::string_view kAnswerType = "message/ohttp-chunked-res";
 constexpr std::size_t kReadBytes = 64 * 1024;
 constexpr std::size_t kDraftsReady = 8;
 constexpr Milliseconds kRetryFirst{100};
 constexpr Milliseconds kRetryLast{2000};
+constexpr Milliseconds kRetryKeyLast{30'000};
 constexpr int kAttemptsMax = 6;
 constexpr Seconds kAppraiseTimeout{15};
 
 // What stays behind: fields of the connection to us, credentials (the PSK proves the caller) and
 // what the binary form says otherwise.
 bool stays(std::string_view name) {
-  constexpr std::array<std::string_view, 12> fields{
-      "host",       "content-length",    "authorization",    "x-api-key",
-      "connection", "keep-alive",        "proxy-connection", "te",
-      "trailer",    "transfer-encoding", "upgrade",          "expect"};
-  return std::ranges::any_of(fields,
+  constexpr std::array<std::string_view, 4> fields{"host", "content-length", "authorization",
+                                                   "x-api-key"};
+  return http::is_connection_field(name) ||
+         std::ranges::any_of(fields,
                              [name](std::string_view field) { return iequals_ascii(field, name); });
 }
 
@@ -148,7 +144,7 @@ Result<Proof> Client::decide(const seal::Statement& statement) const {
 Async<Proof> Client::appraise(Deadline deadline) {
   seal::EvidenceNonce nonce{};
   crypto::random_bytes(nonce);
-  const auto url = options_.url + std::string{kEvidencePath} + to_hex(nonce);
+  const auto url = options_.url + std::string{seal::kEvidencePath} + "?nonce=" + to_hex(nonce);
   TACIT_CO_TRY(const auto response, co_await http_.send("GET", url, {}, {}, deadline));
   const auto type = response->head().headers.find("content-type").value_or("");
   if (response->head().status != 200 || type != seal::kEvidenceMediaType) {
@@ -165,8 +161,10 @@ Async<Proof> Client::appraise(Deadline deadline) {
   }
   TACIT_CO_TRY(auto proof, decide(statement));
   TACIT_CO_TRY(auto key, seal::server_key(statement.sealed, evidence.statement_digest));
-  drafts_.clear();
-  used_draft_.notify();
+  if (!server_ || server_->key.binding.statement_digest != evidence.statement_digest) {
+    drafts_.clear();
+    used_draft_.notify();
+  }
   const auto now = clock_.wall();
   const auto offset = evidence.now - now;
   server_ = Server{.key = std::move(key),
@@ -188,9 +186,12 @@ Task<> Client::keep_fresh() {
             ? std::chrono::duration_cast<Milliseconds>(server_->fresh_until - now) + kRetryFirst
             : retry;
     if (!co_await async::sleep_for(wait)) co_return;
+    const auto used = server_ ? server_->key.binding.statement_digest : crypto::Sha256Digest{};
     const auto proof = co_await appraise(Deadline::after(kAppraiseTimeout));
     if (!proof && proof.error().code() == Code::cancelled) co_return;
-    retry = proof ? kRetryFirst : std::min(retry * 2, Milliseconds{30'000});
+    // Without another key the server is asked ever less often.
+    const bool another = proof && server_->key.binding.statement_digest != used;
+    retry = another ? kRetryFirst : std::min(retry * 2, kRetryKeyLast);
     if (!proof) log_.warning("connect.appraisal_failed", {{"code", proof.error().code()}});
   }
 }
@@ -199,7 +200,8 @@ Task<> Client::keep_ready() {
   for (;;) {
     while (server_ && drafts_.size() < kDraftsReady) {
       auto draft = seal::RequestDraft::make(server_->key);
-      if (draft) drafts_.push_back(*std::move(draft));
+      if (!draft) break;  // requests will say why
+      drafts_.push_back(*std::move(draft));
       co_await async::yield();  // one at a time: requests go first
     }
     if (!co_await used_draft_.wait(Deadline::never())) co_return;  // until cancelled
@@ -264,12 +266,14 @@ Async<std::unique_ptr<SealedResponse>> Client::try_send(const SecretText& messag
   TACIT_CO_CHECK(request.finish(wire));
 
   http::Headers headers;
-  headers.add("content-type", std::string{kRequestType});
+  headers.add("content-type", std::string{seal::kRequestMediaType});
   headers.add("incremental", "?1");
-  TACIT_CO_TRY(auto outer, co_await http_.send("POST", options_.url + std::string{kSealedPath},
-                                               std::move(headers), wire, deadline));
+  TACIT_CO_TRY(auto outer,
+               co_await http_.send("POST", options_.url + std::string{seal::kSealedPath},
+                                   std::move(headers), wire, deadline));
   const auto& head = outer->head();
-  if (head.status == 200 && head.headers.find("content-type").value_or("") == kAnswerType) {
+  if (head.status == 200 &&
+      head.headers.find("content-type").value_or("") == seal::kAnswerMediaType) {
     co_return std::make_unique<SealedResponse>(std::move(outer), request.reply());
   }
   if (head.status == 503 || head.status == 502 || head.status == 504) {

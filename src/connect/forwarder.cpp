@@ -1,5 +1,6 @@
 #include "connect/forwarder.hpp"
 
+#include "api/error_map.hpp"
 #include "core/text.hpp"
 
 namespace tacit::connect {
@@ -8,38 +9,14 @@ namespace {
 // Answers up to this size are passed on in one piece, with their length.
 constexpr std::size_t kWholeBytesMax = 1 << 20;
 
-std::string_view api_key_of(const http::Headers& headers) {
-  constexpr std::string_view scheme = "bearer ";
-  const auto authorization = headers.find("authorization").value_or("");
-  if (authorization.size() > scheme.size() &&
-      iequals_ascii(authorization.substr(0, scheme.size()), scheme)) {
-    return trim_ascii(authorization.substr(scheme.size()));
-  }
-  return headers.find("x-api-key").value_or("");
-}
-
-// Our own failures in the shape that clients of any API can show: OpenAI's, whose `error.message`
-// Anthropic and Ollama clients read, too. The text has literals and public names only.
+// Our own failures, in OpenAI's shape: its `error.message` is what Anthropic's and Ollama's clients
+// read, too.
 Task<> respond_error(http::Exchange& exchange, const Error& error) {
-  const auto code = error.code();
-  const int status = code == Code::unauthenticated     ? 401
-                     : code == Code::too_large         ? 413
-                     : code == Code::malformed         ? 400
-                     : code == Code::overloaded        ? 503
-                     : code == Code::unavailable       ? 503
-                     : code == Code::deadline_exceeded ? 504
-                                                       : 502;
-  std::string text;
-  for (const char c : error.explain()) {
-    if (c == '"' || c == '\\') text += '\\';
-    text += static_cast<unsigned char>(c) < 0x20 ? ' ' : c;
-  }
-  const auto body = R"({"error":{"message":")" + text + R"(","type":")" +
-                    (status == 401 ? "invalid_request_error" : "api_connection_error") +
-                    R"(","param":null,"code":)" +
-                    (status == 401 ? R"("invalid_api_key")" : "null") + "}}";
-  http::ResponseHead head{status, {}};
+  const auto shape = api::error_shape(error.code());
+  http::ResponseHead head{shape.status, {}};
   head.headers.add("content-type", "application/json");
+  if (shape.retry_after_s > 0) head.headers.add("retry-after", std::to_string(shape.retry_after_s));
+  const auto body = api::openai_error(error);
   (void)co_await exchange.respond(std::move(head), as_bytes(body));  // it may have left
 }
 
@@ -57,7 +34,7 @@ Async<void> Forwarder::forward(http::Exchange& exchange) {
   TACIT_CO_TRY(const auto body, co_await http::read_body(exchange, options_.body_bytes_max));
   const auto& request = exchange.request();
   const auto api_key =
-      options_.api_key.empty() ? api_key_of(request.headers) : options_.api_key.reveal();
+      options_.api_key.empty() ? http::api_key_of(request.headers) : options_.api_key.reveal();
   TACIT_CO_TRY(const auto response, co_await client_.send(request, as_bytes(body.reveal()), api_key,
                                                           exchange.deadline()));
   auto head = response->head();

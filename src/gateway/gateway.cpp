@@ -11,7 +11,6 @@
 #include "api/openai/embeddings.hpp"
 #include "api/openai/models.hpp"
 #include "api/openai/responses.hpp"
-#include "core/text.hpp"
 #include "gateway/call.hpp"
 
 namespace tacit::gateway {
@@ -137,19 +136,9 @@ std::optional<Principal> Gateway::authenticate(const http::Exchange& exchange) {
     const auto caller = exchange.proven_caller();
     return caller ? std::optional{Principal{std::string{*caller}}} : std::nullopt;
   }
-  const auto& headers = exchange.request().headers;
-  std::optional<std::string_view> key;
-  if (const auto authorization = headers.find("authorization")) {
-    constexpr std::string_view scheme = "bearer ";
-    if (authorization->size() > scheme.size() &&
-        iequals_ascii(authorization->substr(0, scheme.size()), scheme)) {
-      key = trim_ascii(authorization->substr(scheme.size()));
-    }
-  } else {
-    key = headers.find("x-api-key");
-  }
-  if (!key || !keys_) return std::nullopt;
-  return keys_->verify(*key);
+  const auto key = http::api_key_of(exchange.request().headers);
+  if (key.empty() || !keys_) return std::nullopt;
+  return keys_->verify(key);
 }
 
 Task<> Gateway::serve(http::Exchange& exchange) {

@@ -12,15 +12,6 @@ namespace {
 constexpr std::size_t kReadBytes = 16 * 1024;
 constexpr std::size_t kPacedBytesMax = 64 * 1024;  // waiting for a tick; then the writer waits
 
-// Fields of one connection (RFC 9110 section 7.6.1) mean nothing inside.
-bool is_hop_field(std::string_view name) {
-  constexpr std::array<std::string_view, 8> fields{
-      "connection", "keep-alive", "proxy-connection",  "te",
-      "trailer",    "upgrade",    "transfer-encoding", "expect"};
-  return std::ranges::any_of(fields,
-                             [name](std::string_view field) { return iequals_ascii(field, name); });
-}
-
 // The handlers of these read their bodies to the end. Of the others nobody would notice that the
 // final frame is missing: they wait for it before they are served.
 bool has_body(std::string_view method) {
@@ -58,7 +49,6 @@ Async<void> SealedExchange::read_outer() {
     co_return fail(n.error());
   }
   if (*n == 0) {
-    input_ended_ = true;
     opener_.end();
   } else {
     opener_.feed(BytesView{buffer}.first(*n));
@@ -84,7 +74,8 @@ Result<void> SealedExchange::open_frames() {
     TACIT_CHECK(decoder_.feed(*data, content_));
     const auto grown = content_.size() - before;
     if (grown > body_bytes_left_) {
-      return fail(Error{Code::too_large, "request body"}.fix("Send less in one request"));
+      return fail(Error{Code::too_large, "the request's body is too large"}.fix(
+          "Send less in one request"));
     }
     body_bytes_left_ -= grown;
     if (opener_.finished()) {
@@ -99,7 +90,7 @@ Result<void> SealedExchange::take_request_head() {
   request_.method = std::move(head.method);
   request_.target = std::move(head.path);
   for (auto& [name, value] : head.fields) {
-    if (!is_hop_field(name)) request_.headers.add(std::move(name), std::move(value));
+    if (!http::is_connection_field(name)) request_.headers.add(std::move(name), std::move(value));
   }
   if (!head.authority.empty() && !request_.headers.contains("host")) {
     request_.headers.add("host", std::move(head.authority));
@@ -127,7 +118,7 @@ Async<void> SealedExchange::lead(http::ResponseHead head, std::optional<std::siz
   body_allowed_ = request_.method != "HEAD" && head.status != 204 && head.status != 304;
   seal::BhttpResponse inner{head.status, {}};
   for (const auto& [name, value] : head.headers) {
-    if (!is_hop_field(name) && !iequals_ascii(name, "content-length")) {
+    if (!http::is_connection_field(name) && !iequals_ascii(name, "content-length")) {
       inner.fields.emplace_back(name, value);
     }
   }
@@ -137,7 +128,7 @@ Async<void> SealedExchange::lead(http::ResponseHead head, std::optional<std::siz
   state_ = State::started;
   // The same for every answer, whatever it says.
   http::ResponseHead outer{200, {}};
-  outer.headers.add("content-type", std::string{kSealedAnswerType});
+  outer.headers.add("content-type", std::string{seal::kAnswerMediaType});
   outer.headers.add("cache-control", "no-store");
   TACIT_CO_CHECK(co_await outer_.start(std::move(outer)));
   wire_.assign(answer_->head().begin(), answer_->head().end());

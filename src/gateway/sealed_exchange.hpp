@@ -12,8 +12,6 @@
 
 namespace tacit::gateway {
 
-inline constexpr std::string_view kSealedAnswerType = "message/ohttp-chunked-res";
-
 class SealedExchange final : public http::Exchange {
  public:
   SealedExchange(http::Exchange& outer, seal::SealedOpener::Parts parts, std::size_t body_bytes_max,
@@ -63,7 +61,6 @@ class SealedExchange final : public http::Exchange {
   std::optional<std::string> caller_;
   SecretText content_;  // decoded and not yet read
   std::size_t content_read_ = 0;
-  bool input_ended_ = false;
 
   seal::ReplyShape shape_;
   std::optional<seal::SealedAnswer> answer_;

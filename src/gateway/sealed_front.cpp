@@ -14,11 +14,6 @@ constexpr std::string_view kRefusal =
     R"({"type":"https://iana.org/assignments/http-problem-types#ohttp-key",)"
     R"("title":"the encapsulated request was not accepted"})";
 
-// Whether a body of this type may hold a sealed request.
-bool is_sealed_type(std::string_view type) {
-  return iequals_ascii(trim_ascii(type), "message/ohttp-chunked-req");
-}
-
 // The callers of one request: remembers who was found.
 class Callers final : public seal::CallerDirectory {
  public:
@@ -69,9 +64,9 @@ SealedFront::SealedFront(http::Handler& inner, SealedService& service, KeyStore*
 Task<> SealedFront::serve(http::Exchange& exchange) {
   const auto& request = exchange.request();
   const auto path = request.path();
-  if (path == kEvidencePath && (request.method == "GET" || request.method == "HEAD")) {
+  if (path == seal::kEvidencePath && (request.method == "GET" || request.method == "HEAD")) {
     co_await serve_evidence(exchange);
-  } else if (path == kSealedPath && request.method == "POST") {
+  } else if (path == seal::kSealedPath && request.method == "POST") {
     co_await serve_sealed(exchange);
   } else if (options_.sealed_only && path != "/health") {
     co_await respond_error(
@@ -103,7 +98,7 @@ Task<> SealedFront::serve_evidence(http::Exchange& exchange) {
 
 Task<> SealedFront::serve_sealed(http::Exchange& outer) {
   const auto type = outer.request().headers.find("content-type").value_or("");
-  if (!is_sealed_type(type)) {
+  if (!iequals_ascii(trim_ascii(type), seal::kRequestMediaType)) {
     co_await respond_text(outer, 415, "application/json",
                           api::openai_error(Error{Code::unsupported, "no sealed request"}.fix(
                               "Send Content-Type: message/ohttp-chunked-req")));

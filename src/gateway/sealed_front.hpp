@@ -8,10 +8,6 @@
 
 namespace tacit::gateway {
 
-inline constexpr std::string_view kEvidencePath = "/.well-known/tacit/evidence";
-// RFC 9540's default place of a gateway.
-inline constexpr std::string_view kSealedPath = "/.well-known/ohttp-gateway";
-
 struct SealedFrontOptions {
   std::size_t body_bytes_max = 32 * 1024 * 1024;  // of the request inside
   bool sealed_only = false;  // nothing but the evidence, sealed requests and /health in clear

@@ -1,6 +1,7 @@
 #include "http/message.hpp"
 
 #include <algorithm>
+#include <array>
 
 #include "core/text.hpp"
 
@@ -82,6 +83,25 @@ std::string_view reason_phrase(int status) noexcept {
     case 505: return "HTTP Version Not Supported";
     default: return "";
   }
+}
+
+bool is_connection_field(std::string_view name) noexcept {
+  constexpr std::array<std::string_view, 8> fields{
+      "connection", "keep-alive", "proxy-connection",  "te",
+      "trailer",    "upgrade",    "transfer-encoding", "expect"};
+  return std::ranges::any_of(fields,
+                             [name](std::string_view field) { return iequals_ascii(field, name); });
+}
+
+std::string_view api_key_of(const Headers& headers) noexcept {
+  constexpr std::string_view scheme = "bearer ";
+  const auto authorization = headers.find("authorization");
+  if (!authorization) return headers.find("x-api-key").value_or("");
+  if (authorization->size() <= scheme.size() ||
+      !iequals_ascii(authorization->substr(0, scheme.size()), scheme)) {
+    return {};
+  }
+  return trim_ascii(authorization->substr(scheme.size()));
 }
 
 }  // namespace tacit::http

@@ -31,6 +31,10 @@ class Headers {
   std::vector<std::pair<std::string, std::string>> fields_;
 };
 
+// Whether a field speaks of one connection only (RFC 9110 section 7.6.1, and Expect, which the
+// connection answers): it is not passed on with the message.
+bool is_connection_field(std::string_view name) noexcept;
+
 struct RequestHead {
   std::string method;  // "GET"; a token as received, case-sensitive
   std::string target;  // origin-form as received: path and query, percent-encoded
@@ -46,5 +50,9 @@ struct ResponseHead {
 
 // "Not Found" for 404; "" when unknown.
 std::string_view reason_phrase(int status) noexcept;
+
+// The API key that a request brings: "Authorization: Bearer KEY" or, without that field,
+// "X-Api-Key: KEY". Empty when there is none. Borrows the headers.
+std::string_view api_key_of(const Headers& headers) noexcept;
 
 }  // namespace tacit::http

@@ -19,11 +19,18 @@ namespace tacit::seal {
 
 inline constexpr crypto::HpkeSuite kSealedSuite{
     crypto::KemId::mlkem768_x25519, crypto::KdfId::hkdf_sha256, crypto::AeadId::aes_256_gcm};
+// Where a server answers, and the media types (docs/spec/sealed-http.md). The second path is RFC
+// 9540's default place of a gateway.
+inline constexpr std::string_view kEvidencePath = "/.well-known/tacit/evidence";
+inline constexpr std::string_view kSealedPath = "/.well-known/ohttp-gateway";
+inline constexpr std::string_view kRequestMediaType = "message/ohttp-chunked-req";
+inline constexpr std::string_view kAnswerMediaType = "message/ohttp-chunked-res";
 // Numbers from here on belong to sealed configurations, smaller ones to plain Oblivious HTTP.
 inline constexpr std::uint8_t kSealedKeyIdMin = 0x80;
 
-inline constexpr std::size_t kSealedEncBytes = 1120;
-inline constexpr std::size_t kSealedPublicKeyBytes = 1216;
+inline constexpr std::size_t kSealedEncBytes = crypto::kem_sizes(kSealedSuite.kem).enc;
+inline constexpr std::size_t kSealedPublicKeyBytes =
+    crypto::kem_sizes(kSealedSuite.kem).public_key;
 inline constexpr std::size_t kPreludeBytes = 1280;
 // The longest plaintext of a frame, and what its own header takes of it.
 inline constexpr std::size_t kFrameBytesMax = 65536;

@@ -18,6 +18,12 @@ Result<crypto::HpkeReceiver> outer_receiver(const SealedKey& key, BytesView enc,
   return crypto::HpkeReceiver::from_secret(kSealedSuite, nothing.reveal(), info);
 }
 
+PskId unknown_psk_id() {
+  PskId id{};
+  crypto::random_bytes(id);
+  return id;
+}
+
 CallerDirectory::Caller nobody() {
   CallerDirectory::Caller caller{SecretBytes{32}};
   crypto::random_bytes(caller.psk.reveal_mutable());
@@ -56,11 +62,13 @@ Result<std::optional<BytesView>> SealedOpener::authenticate(const FrameSplitter:
   const auto info = sealed_info(Direction::request, binding_);
   TACIT_TRY(auto outer, outer_receiver(key, BytesView{*head_}.subspan(kRequestHeaderBytes), info));
   SecretBytes opened{kPreludeBytes};
-  // What does not open leaves zeros, which are no prelude: the work goes on with a random caller.
+  // What does not open leaves zeros, which are no prelude: the work goes on with a
+  // random caller.
   const auto prelude_opens = outer.open({}, *sealed_prelude_, opened.reveal_mutable());
   auto prelude = parse_prelude(opened.reveal());
   const bool sound = prelude_opens && prelude && key_;
   if (sound) prelude_ = *std::move(prelude);
+  if (!sound) prelude_.psk_id = unknown_psk_id();  // looked for like any other
 
   auto caller = parts_.callers.find(prelude_.psk_id);
   const bool known = sound && caller;
