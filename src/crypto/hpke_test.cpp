@@ -66,6 +66,36 @@ TEST(Hpke, FollowsRfc9180WithAPsk) {
             "dff17af354c8b41673567db6259fd6029967b4e1aad13023c2ae5df8f4f43bf6");
 }
 
+// The same vector, with the key schedule alone.
+TEST(Hpke, ASecretThatBothSidesHaveMakesTheSameContext) {
+  const auto key = KemPrivateKey::derive(
+      KemId::dhkem_x25519, hex("d4a09d09f575fef425905d2ab396c1449141463f698f8efdb7accfaff8995098"));
+  ASSERT_TRUE(key);
+  const auto secret =
+      key->decapsulate(hex("0ad0950d9fb9588e59690b74f1237ecdf1d775cd60be2eca57af5a4b0471c91b"));
+  ASSERT_TRUE(secret);
+  const auto info = hex("4f6465206f6e2061204772656369616e2055726e");
+  const auto psk_key = hex("0247fd33b913760fa1fa51e1892d9f307fbe65eb171e8132c2af18555a738b82");
+  const auto psk_id = hex("456e6e796e20447572696e206172616e204d6f726961");
+  const HpkePsk psk{psk_key, psk_id};
+  auto sender = HpkeSender::from_secret(kFast, secret->reveal(), info, psk);
+  ASSERT_TRUE(sender);
+  EXPECT_TRUE(sender->enc().empty());
+  const auto sealed = seal(*sender, "Count-0", "Beauty is truth, truth beauty");
+  EXPECT_EQ(to_hex(sealed),
+            "e52c6fed7f758d0cf7145689f21bc1be6ec9ea097fef4e959440012f4feb73fb611b946199e681f4cfc34d"
+            "b8ea");
+  auto receiver = HpkeReceiver::from_secret(kFast, secret->reveal(), info, psk);
+  ASSERT_TRUE(receiver);
+  EXPECT_EQ(open(*receiver, "Count-0", sealed).value_or(""), "Beauty is truth, truth beauty");
+  // Another mode, another context.
+  auto base = HpkeReceiver::from_secret(kFast, secret->reveal(), info);
+  ASSERT_TRUE(base);
+  EXPECT_FALSE(open(*base, "Count-0", sealed));
+  EXPECT_EQ(HpkeSender::from_secret(kFast, secret->reveal().first(31), info).error().code(),
+            Code::invalid_argument);
+}
+
 TEST(Hpke, EverySuiteCarriesMessagesAndExportsAlike) {
   for (const auto kem : kKems) {
     const auto key = KemPrivateKey::generate(kem);
