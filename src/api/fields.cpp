@@ -12,6 +12,7 @@ namespace json = boost::json;
 namespace {
 
 constexpr double kMany = 1'000'000;
+constexpr std::size_t kToolNameBytesMax = 256;
 
 struct RealField {
   std::string_view name;
@@ -95,11 +96,10 @@ bool is_empty(const json::value* value) {
 
 Result<std::string> read_model(const json::object& root, const Limits& limits) {
   const Field model{root, "model"};
-  TACIT_TRY(const auto name, model.text());
-  if (!name || name->empty()) return fail(model.error(Code::invalid_argument, "is required"));
-  if (name->size() > limits.model_bytes_max)
+  TACIT_TRY(const auto name, model.required_name());
+  if (name.size() > limits.model_bytes_max)
     return fail(model.error(Code::invalid_argument, "name is too long"));
-  return std::string{*name};
+  return std::string{name};
 }
 
 Result<domain::Sampling> read_sampling(const json::object& object, const std::string& prefix) {
@@ -185,11 +185,33 @@ std::uint32_t count_unknown(const json::object& object, std::span<const std::str
   return count;
 }
 
-Result<domain::Content> read_schema(const Field& field) {
-  TACIT_TRY(const auto* object, field.object());
-  if (object == nullptr || object->empty())
-    return domain::Content{R"({"type":"object","properties":{}})"};
-  return json_of(*field.value());
+Result<const json::array*> read_tool_list(const json::object& root, std::string_view name,
+                                          const Limits& limits) {
+  const Field field{root, name};
+  TACIT_TRY(const auto* list, field.array());
+  if (list != nullptr && list->size() > limits.tools_max) {
+    return fail(field.error(Code::too_large, "too many tools")
+                    .with("limit", static_cast<std::int64_t>(limits.tools_max)));
+  }
+  return list;
+}
+
+Result<domain::Tool> read_tool(const json::object& object, const std::string& path,
+                               std::string_view schema) {
+  const Field name{object, "name", path};
+  TACIT_TRY(const auto text, name.required_name());
+  if (text.size() > kToolNameBytesMax)
+    return fail(name.error(Code::invalid_argument, "name is too long"));
+  domain::Tool tool;
+  tool.name = text;
+  TACIT_TRY(const auto description, Field(object, "description", path).text());
+  tool.description = domain::Content{description.value_or("")};
+  const Field parameters{object, schema, path};
+  TACIT_TRY(const auto* given, parameters.object());
+  tool.parameters = given == nullptr || given->empty()
+                        ? domain::Content{R"({"type":"object","properties":{}})"}
+                        : json_of(*parameters.value());
+  return tool;
 }
 
 Result<void> check_tools(const domain::GenerateRequest& request, const std::string& path) {

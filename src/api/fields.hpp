@@ -48,8 +48,12 @@ Result<void> refuse(const boost::json::object& object,
 // How many members of `object` have a name in no list.
 std::uint32_t count_unknown(const boost::json::object& object,
                             std::span<const std::string_view> known);
-// A tool's parameters, an empty schema when absent.
-Result<domain::Content> read_schema(const Field& field);
+// The array `name`, which has tools; null when absent. Not more than the limit.
+Result<const boost::json::array*> read_tool_list(const boost::json::object& root,
+                                                 std::string_view name, const Limits& limits);
+// A tool: `name`, `description` and, under `schema`, its parameters (an empty schema when absent).
+Result<domain::Tool> read_tool(const boost::json::object& object, const std::string& path,
+                               std::string_view schema);
 // Checks names of tools, and that a named choice names one. `path` is the choice's.
 Result<void> check_tools(const domain::GenerateRequest& request, const std::string& path);
 // {"type":"object"}: any JSON object.

@@ -195,4 +195,22 @@ Result<const json::array*> Field::array() const {
   return &value_->get_array();
 }
 
+Result<std::string_view> Field::required_text() const {
+  TACIT_TRY(const auto given, text());
+  if (!given) return fail(missing());
+  return *given;
+}
+
+Result<std::string_view> Field::required_name() const {
+  TACIT_TRY(const auto given, required_text());
+  if (given.empty()) return fail(missing());
+  return given;
+}
+
+Result<const boost::json::object*> Field::required_object() const {
+  TACIT_TRY(const auto* given, object());
+  if (given == nullptr) return fail(missing());
+  return given;
+}
+
 }  // namespace tacit::api

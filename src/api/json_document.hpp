@@ -51,6 +51,13 @@ class Field {
   Result<const boost::json::object*> object() const;  // null when absent
   Result<const boost::json::array*> array() const;
 
+  // The same for what must be there. Further error: invalid_argument "is required". A name is not
+  // empty, either.
+  Result<std::string_view> required_text() const;
+  Result<std::string_view> required_name() const;
+  Result<const boost::json::object*> required_object() const;
+  Error missing() const { return error(Code::invalid_argument, "is required"); }
+
  private:
   const boost::json::value* value_ = nullptr;
   std::string path_;

@@ -32,10 +32,9 @@ Result<domain::Content> read_text_blocks(const Field& field) {
     if (kind != "text")
       return fail(type.error(Code::unsupported, "only text blocks are supported by this server"));
     const Field text{*block, "text", path};
-    TACIT_TRY(const auto piece, text.text());
-    if (!piece) return fail(text.error(Code::invalid_argument, "is required"));
+    TACIT_TRY(const auto piece, text.required_text());
     if (!joined.empty()) joined.append("\n");
-    joined.append(*piece);
+    joined.append(piece);
   }
   return joined;
 }
@@ -67,18 +66,16 @@ class BlockReader {
 
  private:
   static Result<void> read_text(const Field& field, domain::Content& into) {
-    TACIT_TRY(const auto text, field.text());
-    if (!text) return fail(field.error(Code::invalid_argument, "is required"));
-    into.append(*text);
+    TACIT_TRY(const auto text, field.required_text());
+    into.append(text);
     return {};
   }
 
   Result<void> read_use(const json::object& block, const std::string& path) {
     domain::ToolCall call;
     const Field name{block, "name", path};
-    TACIT_TRY(const auto text, name.text());
-    if (!text || text->empty()) return fail(name.error(Code::invalid_argument, "is required"));
-    call.name = *text;
+    TACIT_TRY(const auto text, name.required_name());
+    call.name = text;
     TACIT_TRY(const auto id, Field(block, "id", path).text());
     call.id = id.value_or("");
     const Field input{block, "input", path};
@@ -90,11 +87,10 @@ class BlockReader {
 
   Result<void> read_result(const json::object& block, const std::string& path) {
     const Field id{block, "tool_use_id", path};
-    TACIT_TRY(const auto text, id.text());
-    if (!text || text->empty()) return fail(id.error(Code::invalid_argument, "is required"));
+    TACIT_TRY(const auto text, id.required_name());
     domain::Message result;
     result.role = domain::Role::tool;
-    result.tool_call_id = *text;
+    result.tool_call_id = text;
     for (const auto& earlier : out_) {
       for (const auto& call : earlier.tool_calls) {
         if (call.id == result.tool_call_id) result.tool_name = call.name;
@@ -121,7 +117,7 @@ Result<void> read_message(const json::object& object, const std::string& path,
                           : word == "system" ? domain::Role::system
                                              : domain::Role::assistant};
   const Field content{object, "content", path};
-  if (content.value() == nullptr) return fail(content.error(Code::invalid_argument, "is required"));
+  if (content.value() == nullptr) return fail(content.missing());
   if (const auto* text = content.value()->if_string()) {
     json::object block;
     block["type"] = "text";
@@ -167,28 +163,15 @@ Result<void> read_messages(const json::object& root, const Limits& limits,
 
 Result<void> read_tools(const json::object& root, const Limits& limits,
                         domain::GenerateRequest& request) {
-  const Field field{root, "tools"};
-  TACIT_TRY(const auto* list, field.array());
-  if (list != nullptr && list->size() > limits.tools_max) {
-    return fail(field.error(Code::too_large, "too many tools")
-                    .with("limit", static_cast<std::int64_t>(limits.tools_max)));
-  }
+  TACIT_TRY(const auto* list, read_tool_list(root, "tools", limits));
   for (std::size_t i = 0; list != nullptr && i < list->size(); ++i) {
-    TACIT_TRY(const auto* each, object_at(*list, i, field.path()));
-    const auto path = at(field.path(), i);
+    TACIT_TRY(const auto* each, object_at(*list, i, "tools"));
+    const auto path = at("tools", i);
     const Field type{*each, "type", path};
     TACIT_TRY(const auto kind, type.text());
     if (kind && *kind != "custom")
       return fail(type.error(Code::unsupported, "tools that the server runs are not supported"));
-    const Field name{*each, "name", path};
-    TACIT_TRY(const auto text, name.text());
-    if (!text || text->empty()) return fail(name.error(Code::invalid_argument, "is required"));
-    if (text->size() > 256) return fail(name.error(Code::invalid_argument, "name is too long"));
-    domain::Tool tool;
-    tool.name = *text;
-    TACIT_TRY(const auto description, Field(*each, "description", path).text());
-    tool.description = domain::Content{description.value_or("")};
-    TACIT_TRY(tool.parameters, read_schema(Field{*each, "input_schema", path}));
+    TACIT_TRY(auto tool, read_tool(*each, path, "input_schema"));
     request.tools.push_back(std::move(tool));
   }
   const Field choice{root, "tool_choice"};
@@ -205,9 +188,8 @@ Result<void> read_tools(const json::object& root, const Limits& limits,
     return fail(type.error(Code::invalid_argument, "must be one of auto, any, tool, none"));
   if (kind == "tool") {
     const Field name{*object, "name", choice.path()};
-    TACIT_TRY(const auto text, name.text());
-    if (!text) return fail(name.error(Code::invalid_argument, "is required"));
-    out.name = *text;
+    TACIT_TRY(const auto text, name.required_text());
+    out.name = text;
   }
   TACIT_TRY(const auto alone, Field(*object, "disable_parallel_tool_use", choice.path()).boolean());
   out.parallel = !alone.value_or(false);
@@ -244,8 +226,7 @@ Result<void> read_output(const json::object& root, domain::GenerateRequest& requ
   TACIT_TRY(const auto kind, type.text());
   if (kind != "json_schema") return fail(type.error(Code::unsupported, "must be json_schema"));
   const Field schema{*inner, "schema", format.path()};
-  TACIT_TRY(const auto* there, schema.object());
-  if (there == nullptr) return fail(schema.error(Code::invalid_argument, "is required"));
+  TACIT_CHECK(schema.required_object());
   request.constraint = {domain::Constraint::Kind::json_schema, json_of(*schema.value())};
   return {};
 }
@@ -286,7 +267,7 @@ Result<Call> messages(std::string_view body, const Limits& limits) {
   TACIT_TRY(auto request, read_request(*root, limits));
   const Field max{*root, "max_tokens"};
   TACIT_TRY(request.max_tokens, read_tokens_max(max));
-  if (!request.max_tokens) return fail(max.error(Code::invalid_argument, "is required"));
+  if (!request.max_tokens) return fail(max.missing());
   TACIT_TRY(const auto stream, Field(*root, "stream").boolean());
   Call call;
   call.stream = stream.value_or(false);

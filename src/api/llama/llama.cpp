@@ -88,14 +88,13 @@ Call call_of(domain::GenerateRequest request, BodyRenderer::Write write) {
 
 Result<domain::Content> required_text(const json::object& root, std::string_view name) {
   const Field field{root, name};
-  TACIT_TRY(const auto text, field.text());
-  if (!text) return fail(field.error(Code::invalid_argument, "is required"));
-  return domain::Content{*text};
+  TACIT_TRY(const auto text, field.required_text());
+  return domain::Content{text};
 }
 
 Result<std::vector<std::int32_t>> read_tokens(const Field& field) {
   TACIT_TRY(const auto* list, field.array());
-  if (list == nullptr) return fail(field.error(Code::invalid_argument, "is required"));
+  if (list == nullptr) return fail(field.missing());
   std::vector<std::int32_t> tokens;
   tokens.reserve(list->size());
   for (const auto& each : *list) {
@@ -252,8 +251,7 @@ Result<Call> apply_template(std::string_view body, const Limits& limits) {
   TACIT_TRY(request.model, read_name(*root, limits));
   const Field messages{*root, "messages"};
   TACIT_TRY(const auto* list, messages.array());
-  if (list == nullptr || list->empty())
-    return fail(messages.error(Code::invalid_argument, "is required"));
+  if (list == nullptr || list->empty()) return fail(messages.missing());
   if (list->size() > limits.messages_max) {
     return fail(messages.error(Code::too_large, "too many messages")
                     .with("limit", static_cast<std::int64_t>(limits.messages_max)));

@@ -92,13 +92,11 @@ Result<domain::Message> read_message(const json::object& object, const std::stri
   for (std::size_t i = 0; list != nullptr && i < list->size(); ++i) {
     TACIT_TRY(const auto* each, object_at(*list, i, calls.path()));
     const Field function{*each, "function", at(calls.path(), i)};
-    TACIT_TRY(const auto* inner, function.object());
-    if (inner == nullptr) return fail(function.error(Code::invalid_argument, "is required"));
+    TACIT_TRY(const auto* inner, function.required_object());
     domain::ToolCall call;
     const Field call_name{*inner, "name", function.path()};
-    TACIT_TRY(const auto text, call_name.text());
-    if (!text || text->empty()) return fail(call_name.error(Code::invalid_argument, "is required"));
-    call.name = *text;
+    TACIT_TRY(const auto text, call_name.required_name());
+    call.name = text;
     TACIT_TRY(const auto call_id, Field(*each, "id", at(calls.path(), i)).text());
     call.id = call_id.value_or("");
     const Field arguments{*inner, "arguments", function.path()};
@@ -111,26 +109,12 @@ Result<domain::Message> read_message(const json::object& object, const std::stri
 
 Result<void> read_tools(const json::object& root, const Limits& limits,
                         domain::GenerateRequest& request) {
-  const Field field{root, "tools"};
-  TACIT_TRY(const auto* list, field.array());
-  if (list != nullptr && list->size() > limits.tools_max) {
-    return fail(field.error(Code::too_large, "too many tools")
-                    .with("limit", static_cast<std::int64_t>(limits.tools_max)));
-  }
+  TACIT_TRY(const auto* list, read_tool_list(root, "tools", limits));
   for (std::size_t i = 0; list != nullptr && i < list->size(); ++i) {
-    TACIT_TRY(const auto* each, object_at(*list, i, field.path()));
-    const Field function{*each, "function", at(field.path(), i)};
-    TACIT_TRY(const auto* inner, function.object());
-    if (inner == nullptr) return fail(function.error(Code::invalid_argument, "is required"));
-    const Field name{*inner, "name", function.path()};
-    TACIT_TRY(const auto text, name.text());
-    if (!text || text->empty()) return fail(name.error(Code::invalid_argument, "is required"));
-    if (text->size() > 256) return fail(name.error(Code::invalid_argument, "name is too long"));
-    domain::Tool tool;
-    tool.name = *text;
-    TACIT_TRY(const auto description, Field(*inner, "description", function.path()).text());
-    tool.description = domain::Content{description.value_or("")};
-    TACIT_TRY(tool.parameters, read_schema(Field{*inner, "parameters", function.path()}));
+    TACIT_TRY(const auto* each, object_at(*list, i, "tools"));
+    const Field function{*each, "function", at("tools", i)};
+    TACIT_TRY(const auto* inner, function.required_object());
+    TACIT_TRY(auto tool, read_tool(*inner, function.path(), "parameters"));
     request.tools.push_back(std::move(tool));
   }
   return {};
@@ -272,7 +256,7 @@ Result<Call> embed(std::string_view body, const Limits& limits) {
   const Field input{*root, "input"};
   Call call;
   call.num_unknown_fields = count_unknown(*root, kKnown);
-  if (input.value() == nullptr) return fail(input.error(Code::invalid_argument, "is required"));
+  if (input.value() == nullptr) return fail(input.missing());
   if (const auto* text = input.value()->if_string()) {
     call.requests.push_back(embedding_of(model, view(*text)));
   } else {
@@ -297,11 +281,10 @@ Result<Call> embeddings(std::string_view body, const Limits& limits) {
   TACIT_TRY(const auto* root, root_object(document));
   TACIT_TRY(const auto model, read_model(*root, limits));
   const Field prompt{*root, "prompt"};
-  TACIT_TRY(const auto text, prompt.text());
-  if (!text) return fail(prompt.error(Code::invalid_argument, "is required"));
+  TACIT_TRY(const auto text, prompt.required_text());
   Call call;
   call.num_unknown_fields = count_unknown(*root, kKnown);
-  call.requests.push_back(embedding_of(model, *text));
+  call.requests.push_back(embedding_of(model, text));
   call.renderer = std::make_unique<EmbedRenderer>(1, true);
   return call;
 }

@@ -66,39 +66,17 @@ Result<domain::Role> read_role(const Field& field) {
 
 // A string, or an array of text parts, which are joined.
 Result<domain::Content> read_content(const Field& field, bool may_be_absent) {
-  if (field.value() == nullptr) {
-    if (may_be_absent) return domain::Content{};
-    return fail(field.error(Code::invalid_argument, "is required"));
-  }
-  if (const auto* text = field.value()->if_string()) return domain::Content{view(*text)};
-  const auto* parts = field.value()->if_array();
-  if (parts == nullptr)
-    return fail(field.error(Code::invalid_argument, "must be a string or an array of parts"));
-  domain::Content joined;
-  for (std::size_t i = 0; i < parts->size(); ++i) {
-    TACIT_TRY(const auto* part, object_at(*parts, i, field.path()));
-    const auto path = at(field.path(), i);
-    const Field type{*part, "type", path};
-    TACIT_TRY(const auto kind, type.text());
-    const bool refusal = kind == "refusal";
-    if (kind != "text" && !refusal) {
-      return fail(type.error(Code::unsupported, "only text parts are supported by this server"));
-    }
-    const Field text{*part, refusal ? "refusal" : "text", path};
-    TACIT_TRY(const auto piece, text.text());
-    if (!piece) return fail(text.error(Code::invalid_argument, "is required"));
-    joined.append(*piece);
-  }
-  return joined;
+  if (field.value() == nullptr && may_be_absent) return domain::Content{};
+  constexpr std::array<std::string_view, 1> kinds{"text"};
+  return read_parts(field, kinds);
 }
 
 // {"name","arguments"}; arguments are JSON in a string, or, from some clients, an object.
 Result<domain::ToolCall> read_call(const json::object& object, const std::string& path) {
   domain::ToolCall call;
   const Field name{object, "name", path};
-  TACIT_TRY(const auto text, name.text());
-  if (!text || text->empty()) return fail(name.error(Code::invalid_argument, "is required"));
-  call.name = *text;
+  TACIT_TRY(const auto text, name.required_name());
+  call.name = text;
   const Field arguments{object, "arguments", path};
   if (arguments.value() != nullptr && arguments.value()->is_object()) {
     call.arguments = json_of(*arguments.value());
@@ -117,8 +95,7 @@ Result<void> read_calls(const json::object& object, const std::string& path,
     TACIT_TRY(const auto* each, object_at(*list, i, calls.path()));
     const auto where = at(calls.path(), i);
     const Field function{*each, "function", where};
-    TACIT_TRY(const auto* inner, function.object());
-    if (inner == nullptr) return fail(function.error(Code::invalid_argument, "is required"));
+    TACIT_TRY(const auto* inner, function.required_object());
     TACIT_TRY(auto call, read_call(*inner, function.path()));
     TACIT_TRY(const auto id, Field(*each, "id", where).text());
     call.id = id.value_or("");
@@ -176,31 +153,24 @@ Result<std::vector<domain::Message>> read_messages(const json::object& root, con
 
 Result<std::vector<domain::Tool>> read_tools(const json::object& root, const Limits& limits) {
   std::vector<domain::Tool> tools;
-  const Field field{root, "tools"};
-  TACIT_TRY(const auto* list, field.array());
-  const Field old{root, "functions"};
-  TACIT_TRY(const auto* functions, old.array());
-  if (std::max(list == nullptr ? 0 : list->size(), functions == nullptr ? 0 : functions->size()) >
-      limits.tools_max) {
-    return fail(field.error(Code::too_large, "too many tools")
-                    .with("limit", static_cast<std::int64_t>(limits.tools_max)));
-  }
+  TACIT_TRY(const auto* list, read_tool_list(root, "tools", limits));
   for (std::size_t i = 0; list != nullptr && i < list->size(); ++i) {
-    TACIT_TRY(const auto* each, object_at(*list, i, field.path()));
-    const auto path = at(field.path(), i);
+    TACIT_TRY(const auto* each, object_at(*list, i, "tools"));
+    const auto path = at("tools", i);
     const Field type{*each, "type", path};
     TACIT_TRY(const auto kind, type.text());
     if (kind && *kind != "function")
       return fail(type.error(Code::unsupported, "only function tools are supported"));
     const Field function{*each, "function", path};
-    TACIT_TRY(const auto* inner, function.object());
-    if (inner == nullptr) return fail(function.error(Code::invalid_argument, "is required"));
-    TACIT_TRY(auto tool, read_function(*inner, function.path()));
+    TACIT_TRY(const auto* inner, function.required_object());
+    TACIT_TRY(auto tool, read_tool(*inner, function.path(), "parameters"));
     tools.push_back(std::move(tool));
   }
+  // What clients sent before there were tools.
+  TACIT_TRY(const auto* functions, read_tool_list(root, "functions", limits));
   for (std::size_t i = 0; functions != nullptr && i < functions->size(); ++i) {
-    TACIT_TRY(const auto* each, object_at(*functions, i, old.path()));
-    TACIT_TRY(auto tool, read_function(*each, at(old.path(), i)));
+    TACIT_TRY(const auto* each, object_at(*functions, i, "functions"));
+    TACIT_TRY(auto tool, read_tool(*each, at("functions", i), "parameters"));
     tools.push_back(std::move(tool));
   }
   return tools;

@@ -40,7 +40,7 @@ class PromptReader {
 
   Result<void> read(const Field& field, const Limits& limits) {
     const auto* value = field.value();
-    if (value == nullptr) return fail(field.error(Code::invalid_argument, "is required"));
+    if (value == nullptr) return fail(field.missing());
     if (const auto* text = value->if_string()) return add_text(view(*text));
     const auto* list = value->if_array();
     if (list == nullptr || list->empty())

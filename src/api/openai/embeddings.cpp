@@ -132,7 +132,7 @@ Result<Call> embeddings(std::string_view body, const Limits& limits) {
   TACIT_TRY(const auto* root, root_object(document));
   TACIT_TRY(const auto model, read_model(*root, limits));
   const Field input{*root, "input"};
-  if (input.value() == nullptr) return fail(input.error(Code::invalid_argument, "is required"));
+  if (input.value() == nullptr) return fail(input.missing());
   Call call;
   const auto* list = input.value()->if_array();
   if (list == nullptr || (!list->empty() && list->front().is_number())) {

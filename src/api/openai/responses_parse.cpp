@@ -42,30 +42,8 @@ constexpr std::array<std::string_view, 32> kKnown{"model",
                                                   "moderation",
                                                   "access_programs"};
 
-// Texts of an array of parts, joined.
-Result<domain::Content> read_parts(const Field& field) {
-  if (field.value() == nullptr) return fail(field.error(Code::invalid_argument, "is required"));
-  if (const auto* text = field.value()->if_string()) return domain::Content{view(*text)};
-  const auto* parts = field.value()->if_array();
-  if (parts == nullptr)
-    return fail(field.error(Code::invalid_argument, "must be a string or an array of parts"));
-  domain::Content joined;
-  for (std::size_t i = 0; i < parts->size(); ++i) {
-    TACIT_TRY(const auto* part, object_at(*parts, i, field.path()));
-    const auto path = at(field.path(), i);
-    const Field type{*part, "type", path};
-    TACIT_TRY(const auto kind, type.text());
-    const bool text_part = kind == "input_text" || kind == "output_text" || kind == "text" ||
-                           kind == "reasoning_text" || kind == "summary_text";
-    if (!text_part && kind != "refusal")
-      return fail(type.error(Code::unsupported, "only text parts are supported by this server"));
-    const Field text{*part, text_part ? "text" : "refusal", path};
-    TACIT_TRY(const auto piece, text.text());
-    if (!piece) return fail(text.error(Code::invalid_argument, "is required"));
-    joined.append(*piece);
-  }
-  return joined;
-}
+constexpr std::array<std::string_view, 5> kTextParts{"input_text", "output_text", "text",
+                                                     "reasoning_text", "summary_text"};
 
 // Turns items into messages. Reasoning, text and calls of one turn become one message.
 class ItemReader {
@@ -86,7 +64,7 @@ class ItemReader {
   Result<void> read_message(const json::object& item, const std::string& path) {
     const Field role{item, "role", path};
     TACIT_TRY(const auto word, role.text());
-    TACIT_TRY(auto content, read_parts(Field{item, "content", path}));
+    TACIT_TRY(auto content, read_parts(Field{item, "content", path}, kTextParts));
     if (word == "assistant") {
       auto& turn = assistant();
       if (!turn.content.empty() || !turn.tool_calls.empty()) {
@@ -109,9 +87,8 @@ class ItemReader {
   Result<void> read_call(const json::object& item, const std::string& path) {
     domain::ToolCall call;
     const Field name{item, "name", path};
-    TACIT_TRY(const auto text, name.text());
-    if (!text || text->empty()) return fail(name.error(Code::invalid_argument, "is required"));
-    call.name = *text;
+    TACIT_TRY(const auto text, name.required_name());
+    call.name = text;
     TACIT_TRY(const auto id, Field(item, "call_id", path).text());
     call.id = id.value_or("");
     TACIT_TRY(const auto arguments, Field(item, "arguments", path).text());
@@ -122,17 +99,16 @@ class ItemReader {
 
   Result<void> read_output(const json::object& item, const std::string& path) {
     const Field id{item, "call_id", path};
-    TACIT_TRY(const auto text, id.text());
-    if (!text || text->empty()) return fail(id.error(Code::invalid_argument, "is required"));
+    TACIT_TRY(const auto text, id.required_name());
     domain::Message message;
     message.role = domain::Role::tool;
-    message.tool_call_id = *text;
+    message.tool_call_id = text;
     for (const auto& earlier : out_) {
       for (const auto& call : earlier.tool_calls) {
         if (call.id == message.tool_call_id) message.tool_name = call.name;
       }
     }
-    TACIT_TRY(message.content, read_parts(Field{item, "output", path}));
+    TACIT_TRY(message.content, read_parts(Field{item, "output", path}, kTextParts));
     out_.push_back(std::move(message));
     return {};
   }
@@ -140,7 +116,7 @@ class ItemReader {
   Result<void> read_reasoning(const json::object& item, const std::string& path) {
     const Field content{item, "content", path};
     if (is_empty(content.value())) return {};  // a summary, or what only its maker can read
-    TACIT_TRY(auto text, read_parts(content));
+    TACIT_TRY(auto text, read_parts(content, kTextParts));
     out_.push_back({domain::Role::assistant, {}, std::move(text)});
     return {};
   }
@@ -160,7 +136,7 @@ Result<void> read_input(const json::object& root, const Limits& limits,
   if (instructions && !instructions->empty())
     request.messages.push_back({domain::Role::system, domain::Content{*instructions}});
   const Field input{root, "input"};
-  if (input.value() == nullptr) return fail(input.error(Code::invalid_argument, "is required"));
+  if (input.value() == nullptr) return fail(input.missing());
   if (const auto* text = input.value()->if_string()) {
     request.messages.push_back({domain::Role::user, domain::Content{view(*text)}});
     return {};
@@ -183,22 +159,17 @@ Result<void> read_input(const json::object& root, const Limits& limits,
 
 Result<void> read_tools(const json::object& root, const Limits& limits,
                         domain::GenerateRequest& request, ResponsesRenderer::Echo& echo) {
-  const Field field{root, "tools"};
-  TACIT_TRY(const auto* list, field.array());
-  if (list != nullptr && list->size() > limits.tools_max) {
-    return fail(field.error(Code::too_large, "too many tools")
-                    .with("limit", static_cast<std::int64_t>(limits.tools_max)));
-  }
+  TACIT_TRY(const auto* list, read_tool_list(root, "tools", limits));
   JsonText again;
   again.raw("[");
   for (std::size_t i = 0; list != nullptr && i < list->size(); ++i) {
-    TACIT_TRY(const auto* each, object_at(*list, i, field.path()));
-    const auto path = at(field.path(), i);
+    TACIT_TRY(const auto* each, object_at(*list, i, "tools"));
+    const auto path = at("tools", i);
     const Field type{*each, "type", path};
     TACIT_TRY(const auto kind, type.text());
     if (kind != "function")
       return fail(type.error(Code::unsupported, "only function tools are supported"));
-    TACIT_TRY(auto tool, read_function(*each, path));
+    TACIT_TRY(auto tool, read_tool(*each, path, "parameters"));
     TACIT_TRY(const auto strict, Field(*each, "strict", path).boolean());
     if (i > 0) again.raw(",");
     again.raw(R"({"type":"function","name":)").string(tool.name);

@@ -63,17 +63,26 @@ void append_logprobs(SecretText& out, const std::vector<domain::TokenLogprob>& l
   }
 }
 
-Result<domain::Tool> read_function(const json::object& object, const std::string& path) {
-  const Field name{object, "name", path};
-  TACIT_TRY(const auto text, name.text());
-  if (!text || text->empty()) return fail(name.error(Code::invalid_argument, "is required"));
-  if (text->size() > 256) return fail(name.error(Code::invalid_argument, "name is too long"));
-  domain::Tool tool;
-  tool.name = *text;
-  TACIT_TRY(const auto description, Field(object, "description", path).text());
-  tool.description = domain::Content{description.value_or("")};
-  TACIT_TRY(tool.parameters, read_schema(Field{object, "parameters", path}));
-  return tool;
+Result<domain::Content> read_parts(const Field& field,
+                                   std::span<const std::string_view> text_kinds) {
+  if (field.value() == nullptr) return fail(field.missing());
+  if (const auto* text = field.value()->if_string()) return domain::Content{view(*text)};
+  const auto* parts = field.value()->if_array();
+  if (parts == nullptr)
+    return fail(field.error(Code::invalid_argument, "must be a string or an array of parts"));
+  domain::Content joined;
+  for (std::size_t i = 0; i < parts->size(); ++i) {
+    TACIT_TRY(const auto* part, object_at(*parts, i, field.path()));
+    const auto path = at(field.path(), i);
+    const Field type{*part, "type", path};
+    TACIT_TRY(const auto kind, type.text());
+    const bool refusal = kind == "refusal";
+    if (!kind || (!refusal && std::ranges::find(text_kinds, *kind) == text_kinds.end()))
+      return fail(type.error(Code::unsupported, "only text parts are supported by this server"));
+    TACIT_TRY(const auto piece, Field(*part, refusal ? "refusal" : "text", path).required_text());
+    joined.append(piece);
+  }
+  return joined;
 }
 
 Result<domain::Effort> read_effort(const Field& field) {
@@ -145,12 +154,11 @@ Result<domain::Constraint> read_format(const Field& field, bool named) {
   if (named) {
     const Field inner{*object, "json_schema", path};
     TACIT_TRY(holder, inner.object());
-    if (holder == nullptr) return fail(inner.error(Code::invalid_argument, "is required"));
+    if (holder == nullptr) return fail(inner.missing());
     path = inner.path();
   }
   const Field schema{*holder, "schema", path};
-  TACIT_TRY(const auto* there, schema.object());
-  if (there == nullptr) return fail(schema.error(Code::invalid_argument, "is required"));
+  TACIT_CHECK(schema.required_object());
   return from(schema);
 }
 
@@ -161,9 +169,8 @@ Result<std::string> read_choice_name(const json::object& object, const std::stri
   TACIT_TRY(const auto* inner, function.object());
   const Field name{inner == nullptr ? object : *inner, "name",
                    inner == nullptr ? path : function.path()};
-  TACIT_TRY(const auto text, name.text());
-  if (!text || text->empty()) return fail(name.error(Code::invalid_argument, "is required"));
-  return std::string{*text};
+  TACIT_TRY(const auto text, name.required_name());
+  return std::string{text};
 }
 
 // {"mode","tools":[{"function":{"name"}}]}: only these remain.

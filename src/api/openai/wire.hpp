@@ -1,6 +1,7 @@
 // Private to openai: pieces of its wire format that several of its endpoints share.
 #pragma once
 
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -19,8 +20,10 @@ void append_usage(JsonText& out, const domain::Usage& usage);
 // Elements of logprobs.content, separated by commas.
 void append_logprobs(SecretText& out, const std::vector<domain::TokenLogprob>& logprobs);
 
-// A function's name, description and parameters; `object` is what OpenAI calls "function".
-Result<domain::Tool> read_function(const boost::json::object& object, const std::string& path);
+// A string, or an array of parts whose `type` is one of `text_kinds` or "refusal"; their texts,
+// joined. Must be there.
+Result<domain::Content> read_parts(const Field& field,
+                                   std::span<const std::string_view> text_kinds);
 // tool_choice: a word, a named tool, or the tools that are allowed, as Chat Completions or
 // Responses has it. After the tools were read.
 Result<void> read_tool_choice(const Field& field, domain::GenerateRequest& request);
