@@ -355,14 +355,14 @@ Result<UnixTime> parse_time(std::string_view text) {
   // 2026-03-01T00:00:00Z, turned into what DER's GeneralizedTime writes.
   if (text.size() != 20 || text[4] != '-' || text[7] != '-' || text[10] != 'T' || text[13] != ':' ||
       text[16] != ':')
-    return fail(Error{Code::malformed, "time"}.fix("write it as 2026-03-01T12:00:00Z"));
+    return fail(Error{Code::malformed, "this is no time"}.fix("write it as 2026-03-01T12:00:00Z"));
   std::string element{"\x18\x0f"};
   for (const auto c : text)
     if (c != '-' && c != 'T' && c != ':') element += c;
   Reader in{as_bytes(element)};
   auto time = in.time();
   if (!time || !in.done())
-    return fail(Error{Code::malformed, "time"}.fix("write it as 2026-03-01T12:00:00Z"));
+    return fail(Error{Code::malformed, "this is no time"}.fix("write it as 2026-03-01T12:00:00Z"));
   return time;
 }
 

@@ -13,9 +13,9 @@ namespace {
 constexpr const char* kFooter =
     "Examples:\n"
     "  tacit run smollm2 \"Name three colours.\"   # pull, verify, answer\n"
-    "  tacit serve                               # OpenAI-compatible endpoint on 127.0.0.1:8080\n"
+    "  tacit serve                               # OpenAI, Anthropic, Ollama on 127.0.0.1:8080\n"
     "  tacit list --available                    # models that can be pulled by name\n\n"
-    "Exit codes: 0 success, 1 failure, 2 wrong usage, 130 interrupted.\n"
+    "Exit codes: 0 success, 1 failure, 2 wrong usage, 3 cannot tell (verify), 130 interrupted.\n"
     "Data lives in $TACIT_HOME (default ~/.local/share/tacit).";
 
 }  // namespace

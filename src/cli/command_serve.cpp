@@ -68,7 +68,7 @@ int serve(Context& context, Options& options, bool tcp_named) {
 }  // namespace
 
 void add_serve(CLI::App& app, Context& context) {
-  auto* command = app.add_subcommand("serve", "Serve the OpenAI-compatible API");
+  auto* command = app.add_subcommand("serve", "Serve the APIs of OpenAI, Anthropic and Ollama");
   auto options = std::make_shared<Options>();
   auto& serve_options = options->serve;
   auto* host = command->add_option("--host", serve_options.host, "Address to listen on")

@@ -16,7 +16,6 @@
 namespace tacit::cli {
 namespace {
 
-constexpr int kExitCannotTell = 3;
 constexpr std::size_t kFilesMax = 512;
 
 struct Options {
@@ -36,7 +35,7 @@ Error wrong_usage(Literal what, const std::string& about, Literal how) {
 Result<void> add_file(const std::filesystem::path& path, bool listed,
                       std::vector<attest::Input>& out) {
   if (out.size() == kFilesMax)
-    return fail(Error{Code::too_large, "number of files"}.with("limit", kFilesMax));
+    return fail(Error{Code::too_large, "too many files"}.with("limit", kFilesMax));
   auto bytes = store::read_file(path, attest::kEvidenceBytesMax);
   if (!bytes && bytes.error().code() == Code::too_large && !listed) return {};
   if (!bytes) return fail(std::move(bytes).error());
@@ -63,8 +62,11 @@ Result<void> add_path(const std::string& name, std::vector<attest::Input>& out) 
 
 Result<attest::Policy> read_policy(const std::string& name) {
   if (auto policy = attest::Policy::built_in(name)) return *std::move(policy);
-  TACIT_TRY(const auto bytes, store::read_file(name, attest::kPolicyBytesMax));
-  return attest::parse_policy(as_text(bytes));
+  const auto bytes = store::read_file(name, attest::kPolicyBytesMax);
+  if (!bytes && bytes.error().code() == Code::not_found)
+    return fail(wrong_usage("no such policy", name, "say default, strict, development, or a file"));
+  if (!bytes) return fail(bytes.error());
+  return attest::parse_policy(as_text(*bytes));
 }
 
 Result<std::optional<Bytes>> read_hex(const std::string& text, std::size_t bytes_max) {
