@@ -201,7 +201,15 @@ Result<void> read_others(Table& top, Policy& out) {
 
 Result<Policy> parse_policy(std::string_view text) {
   if (text.size() > kPolicyBytesMax)
-    return fail(Error{Code::too_large, "policy"}.with("limit", kPolicyBytesMax));
+    return fail(Error{Code::too_large, "policy is too large"}.with("limit", kPolicyBytesMax));
+  // toml++ 3.3 takes U+00A1 to U+0499, and others, for impossible where a key may stand, and goes
+  // on from there with undefined behaviour. Nothing that a policy says needs them.
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (static_cast<unsigned char>(text[i]) > 0x7e) {
+      return fail(Error{Code::malformed, "policy has a character outside ASCII"}.with(
+          "at", static_cast<std::int64_t>(i)));
+    }
+  }
   TACIT_TRY(const auto parsed, parse_toml(text));
   Table top{parsed, ""};
   std::string base = "default";

@@ -34,6 +34,9 @@ gpus_min = 8
 }
 
 TEST(PolicyFile, FailsClosed) {
+  // Where toml++ itself would lose its way.
+  EXPECT_EQ(parse_policy("base = \"strict\"\nx = {\xc6\x84").error().code(), Code::malformed);
+  EXPECT_EQ(parse_policy("# caf\xc3\xa9").error().code(), Code::malformed);
   for (const auto* text :
        {"require_nonse = true", "base = \"lenient\"", "require_nonce = 1", "[tdx]\ndebugg = false",
         "[tdx.values]\nmr_td = [\"xyz\"]", "[tdx.values]\nmr_td = []",

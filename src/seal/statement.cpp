@@ -4,6 +4,7 @@
 
 #include "core/text.hpp"
 #include "crypto/random.hpp"
+#include "seal/sealed.hpp"
 
 namespace tacit::seal {
 namespace {
@@ -98,6 +99,13 @@ Result<Statement> parse_statement(BytesView bytes) {
   TACIT_TRY(auto ml_dsa, crypto::VerifyingKey::parse_raw(crypto::KeyKind::ml_dsa_65, ml_dsa_bytes));
   TACIT_TRY(const auto sealed_bytes, get(in));
   TACIT_TRY(auto sealed, parse_key_config(sealed_bytes));
+  // Version 1 has one suite. What says more would not be what both sides bind.
+  const bool one_suite =
+      sealed.kem == kSealedSuite.kem &&
+      sealed.suites == std::vector<SymmetricSuite>{{kSealedSuite.kdf, kSealedSuite.aead}};
+  if (!one_suite || !std::ranges::equal(encode_key_config(sealed), sealed_bytes)) {
+    return fail(Code::unsupported, "suite of the server's sealed key");
+  }
   TACIT_TRY(const auto ohttp_bytes, get(in));
   TACIT_TRY(auto ohttp, parse_key_configs(ohttp_bytes));
   TACIT_TRY(const auto software_bytes, get(in));

@@ -1,5 +1,7 @@
 #include "seal/statement.hpp"
 
+#include <algorithm>
+
 #include <gtest/gtest.h>
 
 #include "crypto/random.hpp"
@@ -46,6 +48,21 @@ TEST(Statement, ComesBackWhole) {
   EXPECT_EQ(opened->statement.software, "tacit 0.1.0");
   EXPECT_EQ(opened->statement.identity.fingerprint(), document.identity.public_key().fingerprint());
   EXPECT_EQ(opened->statement_digest, crypto::sha256(encode_statement(document.statement)));
+}
+
+TEST(Statement, TheSealedKeyIsForTheOneSuite) {
+  const Document document;
+  auto statement = document.make();
+  statement.sealed.suites.push_back({crypto::KdfId::hkdf_sha256, crypto::AeadId::aes_128_gcm});
+  EXPECT_EQ(parse_statement(encode_statement(statement)).error().code(), Code::unsupported);
+  statement.sealed.suites = {{crypto::KdfId::hkdf_sha256, crypto::AeadId::aes_128_gcm}};
+  EXPECT_EQ(parse_statement(encode_statement(statement)).error().code(), Code::unsupported);
+  // A suite that nobody here knows is no reason to look away, either.
+  auto bytes = encode_statement(document.statement);
+  const auto config = encode_key_config(document.statement.sealed);
+  const auto at = std::ranges::search(bytes, config).begin() - bytes.begin();
+  bytes[static_cast<std::size_t>(at) + config.size() - 3] = std::byte{6};
+  EXPECT_EQ(parse_statement(bytes).error().code(), Code::unsupported);
 }
 
 TEST(Statement, AnotherNonceIsNotFresh) {
