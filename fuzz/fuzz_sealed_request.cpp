@@ -4,6 +4,7 @@
 
 #include "seal/sealed_client.hpp"
 #include "seal/sealed_server.hpp"
+#include "sealed_edits.hpp"
 
 using namespace tacit;
 
@@ -45,18 +46,7 @@ struct World {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   static World world;
-  auto wire = world.wire;
-  ByteReader in{{reinterpret_cast<const std::byte*>(data), size}};
-  while (in.remaining() >= 4 && !wire.empty()) {
-    const auto what = in.u8().value();
-    const auto at = in.u16().value() % wire.size();
-    const auto with = in.u8().value();
-    const auto place = wire.begin() + static_cast<std::ptrdiff_t>(at);
-    if (what % 4 == 0) wire[at] ^= std::byte{with};
-    if (what % 4 == 1) wire.erase(place);
-    if (what % 4 == 2) wire.insert(place, std::byte{with});
-    if (what % 4 == 3) wire.resize(at);
-  }
+  const auto wire = fuzz::edited(world.wire, data, size);
   seal::SealedOpener opener{{world.ring, world.callers, world.replays, world.clock}};
   opener.feed(wire);
   opener.end();
