@@ -7,7 +7,7 @@ namespace tacit::cli {
 inline constexpr int kExitOk = 0;
 inline constexpr int kExitFailure = 1;
 inline constexpr int kExitUsage = 2;
-inline constexpr int kExitCannotTell = 3;  // something needed for a verdict is missing
+inline constexpr int kExitCannotTell = 3;     // something needed for a verdict is missing
 inline constexpr int kExitInterrupted = 130;  // 128 + SIGINT, as shells have it
 
 // Parses the arguments and runs one command; returns the process's exit status.

@@ -29,8 +29,7 @@ inline constexpr std::string_view kAnswerMediaType = "message/ohttp-chunked-res"
 inline constexpr std::uint8_t kSealedKeyIdMin = 0x80;
 
 inline constexpr std::size_t kSealedEncBytes = crypto::kem_sizes(kSealedSuite.kem).enc;
-inline constexpr std::size_t kSealedPublicKeyBytes =
-    crypto::kem_sizes(kSealedSuite.kem).public_key;
+inline constexpr std::size_t kSealedPublicKeyBytes = crypto::kem_sizes(kSealedSuite.kem).public_key;
 inline constexpr std::size_t kPreludeBytes = 1280;
 // The longest plaintext of a frame, and what its own header takes of it.
 inline constexpr std::size_t kFrameBytesMax = 65536;

@@ -52,7 +52,8 @@ class SealedOpener {
     ReplayCache& replays;
     const Clock& clock;
   };
-  explicit SealedOpener(Parts parts) : parts_{parts}, frames_{kFrameBytesMax + crypto::kAeadTagBytes} {}
+  explicit SealedOpener(Parts parts)
+      : parts_{parts}, frames_{kFrameBytesMax + crypto::kAeadTagBytes} {}
 
   // The one answer to whoever has proved nothing.
   static Error refused();

@@ -239,7 +239,8 @@ verb_format() {
 
 lint_format() { project_cpp | xargs -0 -r -n 40 -P "$(nproc)" "clang-format-$CLANG_VERSION" --dry-run -Werror; }
 
-lint_layers() { python3 tools/lint layers --layers build/dev/layers.json; }
+# CMake writes layers.json; ninja runs it again where a CMakeLists.txt is newer.
+lint_layers() { ninja -C build/dev build.ninja && python3 tools/lint layers --layers build/dev/layers.json; }
 lint_patterns() { python3 tools/lint patterns; }
 lint_headers() { ninja -C build/dev -j"$(job_count)" all_verify_interface_header_sets; }
 lint_tidy() { python3 tools/lint tidy --build build/dev --cache "$TACIT_CACHE/lint" --clang-tidy "clang-tidy-$CLANG_VERSION" "$@"; }
