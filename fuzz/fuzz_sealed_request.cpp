@@ -54,8 +54,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   for (;;) {
     const auto data_or = opener.next();
     if (!data_or) {
-      if (!opener.authenticated() &&
-          data_or.error().message() != seal::SealedOpener::refused().message())
+      if (!opener.authenticated() && data_or.error().message() != seal::refused().message())
         std::abort();
       break;
     }

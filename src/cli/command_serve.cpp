@@ -90,6 +90,8 @@ void add_serve(CLI::App& app, Context& context) {
                     "Allow plain HTTP beyond this machine");
   command->add_flag("--sealed-only", serve_options.sealed_only,
                     "Answer sealed requests (tacit connect) and /health, nothing else");
+  command->add_flag("--ohttp", serve_options.ohttp,
+                    "Also answer clients of Oblivious HTTP (RFC 9458), plain and chunked");
   command
       ->add_option_function<unsigned>(
           "--sealed-key-life",

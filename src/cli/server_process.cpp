@@ -111,7 +111,8 @@ class ServerProcess {
     TACIT_CO_TRY(sealed_, gateway::SealedService::open({.identity_file = environment_.identity(),
                                                         .key_life = options_.sealed_key_life,
                                                         .software = "tacit " TACIT_VERSION,
-                                                        .replay = {}},
+                                                        .replay = {},
+                                                        .ohttp = options_.ohttp},
                                                        clock_, log_));
     TACIT_CO_CHECK(co_await open_models());
     TACIT_CO_CHECK(listen());  // a taken port is known before a model is loaded

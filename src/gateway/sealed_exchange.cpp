@@ -20,10 +20,10 @@ bool has_body(std::string_view method) {
 
 }  // namespace
 
-SealedExchange::SealedExchange(http::Exchange& outer, seal::SealedOpener::Parts parts,
+SealedExchange::SealedExchange(http::Exchange& outer, std::unique_ptr<seal::RequestOpener> opener,
                                std::size_t body_bytes_max, asio::any_io_executor executor)
     : outer_{outer},
-      opener_{parts},
+      opener_{std::move(opener)},
       body_bytes_left_{body_bytes_max},
       ticker_{executor},
       ticked_{executor} {}
@@ -31,7 +31,7 @@ SealedExchange::SealedExchange(http::Exchange& outer, seal::SealedOpener::Parts 
 Async<void> SealedExchange::open() {
   for (;;) {
     TACIT_CO_CHECK(open_frames());
-    if (opener_.finished()) break;
+    if (opener_->finished()) break;
     if (decoder_.has_head() && has_body(decoder_.request().method)) break;
     TACIT_CO_CHECK(co_await read_outer());
   }
@@ -43,15 +43,15 @@ Async<void> SealedExchange::read_outer() {
   const auto n = co_await outer_.read_some(buffer);
   if (!n) {
     // Where the outer message broke is nobody's business yet.
-    if (!opener_.authenticated() && n.error().code() != Code::cancelled) {
-      co_return fail(seal::SealedOpener::refused());
+    if (!opener_->authenticated() && n.error().code() != Code::cancelled) {
+      co_return fail(seal::refused());
     }
     co_return fail(n.error());
   }
   if (*n == 0) {
-    opener_.end();
+    opener_->end();
   } else {
-    opener_.feed(BytesView{buffer}.first(*n));
+    opener_->feed(BytesView{buffer}.first(*n));
   }
   co_return Result<void>{};
 }
@@ -59,15 +59,14 @@ Async<void> SealedExchange::read_outer() {
 // Opens what has come and decodes it.
 Result<void> SealedExchange::open_frames() {
   for (;;) {
-    const auto data_or = opener_.next();
-    if (!data_or && opener_.authenticated() && data_or.error().code() == Code::corrupt) {
+    const auto data_or = opener_->next();
+    if (!data_or && opener_->authenticated() && data_or.error().code() == Code::corrupt) {
       return fail(Code::malformed, "the sealed request was altered on its way");
     }
     TACIT_TRY(const auto data, data_or);
-    if (opener_.authenticated() && !answer_) {
-      shape_ = opener_.shape();
-      TACIT_TRY(auto answer, opener_.answer());
-      answer_.emplace(std::move(answer));
+    if (opener_->authenticated() && !answer_) {
+      shape_ = opener_->shape();
+      TACIT_TRY(answer_, opener_->answer_sealer());
     }
     if (!data) return {};
     const auto before = content_.size();
@@ -78,7 +77,7 @@ Result<void> SealedExchange::open_frames() {
           "Send less in one request"));
     }
     body_bytes_left_ -= grown;
-    if (opener_.finished()) {
+    if (opener_->finished()) {
       TACIT_CHECK(decoder_.end());
       return {};
     }
@@ -102,9 +101,9 @@ Async<std::size_t> SealedExchange::read_some(std::span<std::byte> into) {
   while (content_.size() == content_read_) {
     content_ = SecretText{};
     content_read_ = 0;
-    if (opener_.finished()) co_return 0;
+    if (opener_->finished()) co_return 0;
     TACIT_CO_CHECK(open_frames());
-    if (content_.size() > 0 || opener_.finished()) continue;
+    if (content_.size() > 0 || opener_->finished()) continue;
     TACIT_CO_CHECK(co_await read_outer());
   }
   const auto n = std::min(into.size(), content_.size() - content_read_);
@@ -128,7 +127,7 @@ Async<void> SealedExchange::lead(http::ResponseHead head, std::optional<std::siz
   state_ = State::started;
   // The same for every answer, whatever it says.
   http::ResponseHead outer{200, {}};
-  outer.headers.add("content-type", std::string{seal::kAnswerMediaType});
+  outer.headers.add("content-type", std::string{opener_->answer_media_type()});
   outer.headers.add("cache-control", "no-store");
   TACIT_CO_CHECK(co_await outer_.start(std::move(outer)));
   wire_.assign(answer_->head().begin(), answer_->head().end());

@@ -1,5 +1,5 @@
-// Private to gateway: an exchange inside a sealed one. The handler that serves it cannot tell it
-// from plain HTTP, but for its carrier and its proven caller.
+// Private to gateway: an exchange inside an encapsulated one, sealed or Oblivious HTTP. The handler
+// that serves it cannot tell it from plain HTTP, but for its carrier and its proven caller.
 #pragma once
 
 #include <string>
@@ -8,20 +8,21 @@
 #include "async/wait.hpp"
 #include "http/exchange.hpp"
 #include "seal/bhttp.hpp"
-#include "seal/sealed_server.hpp"
+#include "seal/encapsulated.hpp"
 
 namespace tacit::gateway {
 
 class SealedExchange final : public http::Exchange {
  public:
-  SealedExchange(http::Exchange& outer, seal::SealedOpener::Parts parts, std::size_t body_bytes_max,
-                 asio::any_io_executor executor);
+  SealedExchange(http::Exchange& outer, std::unique_ptr<seal::RequestOpener> opener,
+                 std::size_t body_bytes_max, asio::any_io_executor executor);
 
-  // Reads until the caller is proven and the head has come. Errors: SealedOpener::refused() and
-  // overloaded, while nothing is proven; then those of a malformed request, with has_caller().
+  // Reads until something is proven and the head has come. Errors: refused() and overloaded, while
+  // nothing is proven; then those of a malformed request, with can_answer().
   Async<void> open();
   // open() got so far that answers are sealed.
-  bool has_caller() const noexcept { return answer_.has_value(); }
+  bool can_answer() const noexcept { return answer_ != nullptr; }
+  const seal::RequestOpener& opener() const noexcept { return *opener_; }
   // Ends what still runs for the answer. Must be awaited before the exchange goes.
   Task<> close();
   void set_caller(std::optional<std::string> id) { caller_ = std::move(id); }
@@ -54,7 +55,7 @@ class SealedExchange final : public http::Exchange {
   bool whole() const noexcept { return shape_.pace_ms == seal::ReplyShape::kWhole; }
 
   http::Exchange& outer_;
-  seal::SealedOpener opener_;
+  std::unique_ptr<seal::RequestOpener> opener_;
   seal::BhttpDecoder decoder_{seal::BhttpDecoder::Kind::request};
   std::size_t body_bytes_left_;
   http::RequestHead request_;
@@ -63,7 +64,7 @@ class SealedExchange final : public http::Exchange {
   std::size_t content_read_ = 0;
 
   seal::ReplyShape shape_;
-  std::optional<seal::SealedAnswer> answer_;
+  std::unique_ptr<seal::AnswerSealer> answer_;
   State state_ = State::waiting;
   bool body_allowed_ = true;
   Bytes wire_;  // sealed and not yet sent; the ticker's while it runs

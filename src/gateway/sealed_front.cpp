@@ -1,13 +1,18 @@
 #include "gateway/sealed_front.hpp"
 
+#include <array>
+
 #include <boost/asio/this_coro.hpp>
 
 #include "api/error_map.hpp"
 #include "core/text.hpp"
 #include "gateway/sealed_exchange.hpp"
+#include "seal/sealed_server.hpp"
 
 namespace tacit::gateway {
 namespace {
+
+constexpr std::size_t kFirstBytes = 16 * 1024;
 
 // RFC 9458 section 5.3. The same whatever is wrong: the client gets fresh evidence and tries again.
 constexpr std::string_view kRefusal =
@@ -64,8 +69,12 @@ SealedFront::SealedFront(http::Handler& inner, SealedService& service, KeyStore*
 Task<> SealedFront::serve(http::Exchange& exchange) {
   const auto& request = exchange.request();
   const auto path = request.path();
-  if (path == seal::kEvidencePath && (request.method == "GET" || request.method == "HEAD")) {
+  const bool get = request.method == "GET" || request.method == "HEAD";
+  if (path == seal::kEvidencePath && get) {
     co_await serve_evidence(exchange);
+  } else if (service_.ohttp() != nullptr && get &&
+             (path == seal::kSealedPath || path == seal::kOhttpConfigsPath)) {
+    co_await serve_ohttp_keys(exchange);
   } else if (path == seal::kSealedPath && request.method == "POST") {
     co_await serve_sealed(exchange);
   } else if (options_.sealed_only && path != "/health") {
@@ -96,27 +105,89 @@ Task<> SealedFront::serve_evidence(http::Exchange& exchange) {
   co_await respond_text(exchange, 200, seal::kEvidenceMediaType, as_text(document));
 }
 
+Task<> SealedFront::serve_ohttp_keys(http::Exchange& exchange) {
+  const auto configs = service_.ohttp()->configs(service_.clock().wall());
+  const auto body = seal::encode_key_configs(configs);
+  http::ResponseHead head{200, {}};
+  head.headers.add("content-type", std::string{seal::kOhttpKeysMediaType});
+  head.headers.add("cache-control",
+                   "max-age=" + std::to_string(service_.configs_age_max().count()));
+  (void)co_await exchange.respond(std::move(head), body);  // a client that left is no error
+}
+
+std::unique_ptr<seal::RequestOpener> SealedFront::make_opener(bool chunked, BytesView first,
+                                                              seal::CallerDirectory& callers) {
+  if (auto* keys = service_.ohttp()) {
+    const seal::OhttpParts parts{*keys, service_.clock()};
+    if (!chunked) {
+      return std::make_unique<seal::OhttpOpener>(
+          parts, options_.body_bytes_max + seal::BhttpLimits{}.head_bytes_max);
+    }
+    // The two share a media type; the number of the key tells them apart.
+    if (!first.empty() && std::to_integer<std::uint8_t>(first[0]) < seal::kSealedKeyIdMin) {
+      return std::make_unique<seal::ChunkedOhttpOpener>(parts);
+    }
+  }
+  return std::make_unique<seal::SealedOpener>(
+      seal::SealedOpener::Parts{service_.keys(), callers, service_.replays(), service_.clock()});
+}
+
+Result<std::optional<std::string>> SealedFront::admit(const SealedExchange& inner) {
+  std::optional<std::string> caller;
+  if (!keys_) {
+    caller.emplace();
+  } else if (auto owner = keys_->verify(http::api_key_of(inner.request().headers))) {
+    caller = std::move(owner->key_id);
+  }
+  if (!caller) return caller;  // it gets nothing that is worth repeating
+  const auto now = service_.clock().wall();
+  if (const auto first = service_.undated().admit(*inner.opener().replay_nonce(), now, now);
+      !first) {
+    if (first.error().code() == Code::overloaded) return fail(first.error());
+    return fail(seal::refused());
+  }
+  return caller;
+}
+
 Task<> SealedFront::serve_sealed(http::Exchange& outer) {
-  const auto type = outer.request().headers.find("content-type").value_or("");
-  if (!iequals_ascii(trim_ascii(type), seal::kRequestMediaType)) {
+  const auto type = trim_ascii(outer.request().headers.find("content-type").value_or(""));
+  const bool chunked = iequals_ascii(type, seal::kRequestMediaType);
+  const bool plain =
+      service_.ohttp() != nullptr && iequals_ascii(type, seal::kOhttpRequestMediaType);
+  if (!chunked && !plain) {
     co_await respond_text(outer, 415, "application/json",
                           api::openai_error(Error{Code::unsupported, "no sealed request"}.fix(
                               "Send Content-Type: message/ohttp-chunked-req")));
     co_return;
   }
+  std::array<std::byte, kFirstBytes> buffer;
+  const auto n = co_await outer.read_some(buffer);
+  if (!n && n.error().code() == Code::cancelled) co_return;
+  const auto first = BytesView{buffer}.first(n.value_or(0));
   Callers callers{keys_};
-  SealedExchange inner{outer,
-                       {service_.keys(), callers, service_.replays(), service_.clock()},
-                       options_.body_bytes_max,
+  auto opener = make_opener(chunked, first, callers);
+  opener->feed(first);
+  if (first.empty()) opener->end();
+  SealedExchange inner{outer, std::move(opener), options_.body_bytes_max,
                        co_await asio::this_coro::executor};
-  const auto opened = co_await inner.open();
+  auto opened = co_await inner.open();
   if (!opened && opened.error().code() == Code::cancelled) co_return;
-  if (!opened && !inner.has_caller()) {
+  bool refused = !opened && !inner.can_answer();
+  inner.set_caller(callers.proven());
+  if (opened && inner.opener().replay_nonce()) {
+    auto caller = admit(inner);
+    refused = !caller;
+    if (caller) {
+      inner.set_caller(*std::move(caller));
+    } else {
+      opened = fail(caller.error());
+    }
+  }
+  if (refused) {
     const int status = opened.error().code() == Code::overloaded ? 503 : 400;
     co_await respond_text(outer, status, "application/problem+json", kRefusal);
     co_return;
   }
-  inner.set_caller(callers.proven());
   if (opened) {
     co_await inner_.serve(inner);
   } else {

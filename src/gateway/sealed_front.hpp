@@ -1,10 +1,12 @@
-// SealedFront stands before the gateway of one shard: it publishes the evidence, opens sealed
-// requests and passes what is inside to the gateway, as it passes everything else.
+// SealedFront stands before the gateway of one shard: it publishes the evidence and the keys, opens
+// encapsulated requests (sealed HTTP and, where the service has keys for it, Oblivious HTTP) and
+// passes what is inside to the gateway, as it passes everything else.
 #pragma once
 
 #include "gateway/keys.hpp"
 #include "gateway/sealed_service.hpp"
 #include "http/exchange.hpp"
+#include "seal/sealed_server.hpp"
 
 namespace tacit::gateway {
 
@@ -12,6 +14,8 @@ struct SealedFrontOptions {
   std::size_t body_bytes_max = 32 * 1024 * 1024;  // of the request inside
   bool sealed_only = false;  // nothing but the evidence, sealed requests and /health in clear
 };
+
+class SealedExchange;
 
 class SealedFront final : public http::Handler {
  public:
@@ -22,7 +26,13 @@ class SealedFront final : public http::Handler {
 
  private:
   Task<> serve_evidence(http::Exchange& exchange);
+  Task<> serve_ohttp_keys(http::Exchange& exchange);
   Task<> serve_sealed(http::Exchange& exchange);
+  std::unique_ptr<seal::RequestOpener> make_opener(bool chunked, BytesView first,
+                                                   seal::CallerDirectory& callers);
+  // Who asks in Oblivious HTTP, by the API key inside; nullopt: somebody without one. A request
+  // that may do something is remembered. Errors: refused(), overloaded.
+  Result<std::optional<std::string>> admit(const SealedExchange& inner);
 
   http::Handler& inner_;
   SealedService& service_;

@@ -58,20 +58,28 @@ SealedService::SealedService(SealedOptions options, seal::Identity identity, con
       identity_{std::move(identity)},
       clock_{clock},
       log_{log},
-      replays_{options_.replay} {
+      replays_{options_.replay},
+      undated_{{.window = options_.key_life, .nonces_max = options_.replay.nonces_max}} {
+  if (options_.ohttp) ohttp_.emplace();
   rotate();
 }
 
 void SealedService::rotate() {
   const auto now = std::chrono::floor<Milliseconds>(clock_.wall());
+  const auto not_after = now + options_.key_life;
+  std::vector<seal::KeyConfig> ohttp;
+  if (ohttp_) {
+    ohttp_->rotate(now, not_after);
+    ohttp = ohttp_->configs(now);
+  }
   auto draft = keys_.draft();
   const seal::Statement statement{.attester = seal::Attester::none,
                                   .issued_at = now,
                                   .not_before = now,
-                                  .not_after = now + options_.key_life,
+                                  .not_after = not_after,
                                   .identity = identity_.public_key(),
                                   .sealed = draft.config,
-                                  .ohttp = {},
+                                  .ohttp = std::move(ohttp),
                                   .software = options_.software};
   auto bytes = seal::encode_statement(statement);
   const seal::Binding binding{draft.config.key_id,

@@ -5,12 +5,14 @@
 #include <filesystem>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 
 #include "async/async.hpp"
 #include "core/log.hpp"
 #include "core/time.hpp"
 #include "seal/key_ring.hpp"
+#include "seal/ohttp.hpp"
 #include "seal/replay_cache.hpp"
 #include "seal/statement.hpp"
 
@@ -21,6 +23,7 @@ struct SealedOptions {
   Seconds key_life{600};  // a key opens requests for so long; the next comes at half of it
   std::string software;   // in the statement
   seal::ReplayOptions replay;
+  bool ohttp = false;  // plain Oblivious HTTP, too
 };
 
 class SealedService {
@@ -42,6 +45,15 @@ class SealedService {
   seal::ReplayCache& replays() noexcept { return replays_; }
   const Clock& clock() const noexcept { return clock_; }
 
+  // The keys of Oblivious HTTP; null when it is not offered.
+  seal::OhttpKeys* ohttp() noexcept { return ohttp_ ? &*ohttp_ : nullptr; }
+  // What was served under keys of other protocols than sealed HTTP, whose requests do not say when
+  // they were made: remembered as long as their keys live.
+  seal::ReplayCache& undated() noexcept { return undated_; }
+  // How long a client may keep the configurations it got: they open requests for at least as long
+  // again.
+  Seconds configs_age_max() const noexcept { return options_.key_life / 4; }
+
  private:
   const SealedOptions options_;
   const seal::Identity identity_;
@@ -49,6 +61,8 @@ class SealedService {
   Logger& log_;
   seal::KeyRing keys_;
   seal::ReplayCache replays_;
+  std::optional<seal::OhttpKeys> ohttp_;
+  seal::ReplayCache undated_;
   mutable std::mutex mutex_;
   Bytes statement_;  // the current one; guarded by mutex_
 };

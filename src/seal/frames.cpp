@@ -9,6 +9,12 @@ namespace {
 
 BytesView aad_of(bool final) noexcept { return as_bytes(final ? "final" : ""); }
 
+template <class Keys> Result<BytesView> open_with(Keys& keys, const FrameSplitter::Frame& frame) {
+  const auto place = frame.ciphertext.first(frame.ciphertext.size() - crypto::kAeadTagBytes);
+  TACIT_CHECK(keys.open(aad_of(frame.final), frame.ciphertext, place));
+  return place;
+}
+
 }  // namespace
 
 std::span<std::byte> FrameSealer::reserve(std::size_t n, bool final, Bytes& out) {
@@ -70,7 +76,7 @@ Result<std::optional<FrameSplitter::Frame>> FrameSplitter::next() {
     }
     // One way to write a length: the frames' places are authenticated, their lengths' forms are
     // not.
-    if (length->consumed != varint_bytes(length->value)) {
+    if (form_ == LengthForm::shortest && length->consumed != varint_bytes(length->value)) {
       return fail(Code::malformed, "length of a frame");
     }
     if (length->value > 0) {
@@ -102,11 +108,11 @@ Result<std::optional<FrameSplitter::Frame>> FrameSplitter::next() {
 }
 
 Result<BytesView> open_frame(FrameOpenKeys& keys, const FrameSplitter::Frame& frame) {
-  const auto place = frame.ciphertext.first(frame.ciphertext.size() - crypto::kAeadTagBytes);
-  TACIT_CHECK(std::visit(
-      [&](auto& opener) { return opener.open(aad_of(frame.final), frame.ciphertext, place); },
-      keys));
-  return place;
+  return std::visit([&](auto& opener) { return open_with(opener, frame); }, keys);
+}
+
+Result<BytesView> open_frame(crypto::HpkeReceiver& keys, const FrameSplitter::Frame& frame) {
+  return open_with(keys, frame);
 }
 
 }  // namespace tacit::seal

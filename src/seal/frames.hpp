@@ -43,8 +43,13 @@ class FrameSealer {
 // call and at the end.
 class FrameSplitter {
  public:
+  // Whether a frame's length must be in its shortest form. The chunks of Oblivious HTTP may have
+  // any (RFC 9000 section 16).
+  enum class LengthForm : std::uint8_t { shortest, any };
   // `ciphertext_max` bounds a frame, tag included.
-  explicit FrameSplitter(std::size_t ciphertext_max) noexcept : ciphertext_max_{ciphertext_max} {}
+  explicit FrameSplitter(std::size_t ciphertext_max,
+                         LengthForm form = LengthForm::shortest) noexcept
+      : ciphertext_max_{ciphertext_max}, form_{form} {}
 
   ~FrameSplitter() { wipe_given(); }
   FrameSplitter(FrameSplitter&& other) noexcept = default;
@@ -73,6 +78,7 @@ class FrameSplitter {
   void compact();
   void wipe_given() noexcept;
   std::size_t ciphertext_max_;
+  LengthForm form_;
   Bytes held_;
   std::size_t begin_ = 0;
   std::size_t given_ = 0;  // bytes before begin_ that the last frame has
@@ -83,5 +89,6 @@ class FrameSplitter {
 
 // Opens `frame` in place. Returns the plaintext, a view of the same bytes. Errors: corrupt.
 Result<BytesView> open_frame(FrameOpenKeys& keys, const FrameSplitter::Frame& frame);
+Result<BytesView> open_frame(crypto::HpkeReceiver& keys, const FrameSplitter::Frame& frame);
 
 }  // namespace tacit::seal

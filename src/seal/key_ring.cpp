@@ -5,28 +5,34 @@
 #include "crypto/random.hpp"
 
 namespace tacit::seal {
-namespace {
-
-KeyConfig config_of(std::uint8_t id, const crypto::KemPrivateKey& key) {
-  const auto bytes = key.public_bytes();
-  return {id, key.id(), {bytes.begin(), bytes.end()}, {{kSealedSuite.kdf, kSealedSuite.aead}}};
+Result<crypto::HpkeReceiver> request_receiver(const crypto::HpkeSuite& suite, const SealedKey& key,
+                                              BytesView enc, BytesView info) {
+  auto receiver = crypto::HpkeReceiver::setup(suite, key.key, enc, info);
+  if (receiver || receiver.error().code() != Code::malformed) return receiver;
+  SecretBytes nothing{crypto::kem_sizes(suite.kem).shared_secret};
+  crypto::random_bytes(nothing.reveal_mutable());
+  return crypto::HpkeReceiver::from_secret(suite, nothing.reveal(), info);
 }
 
-}  // namespace
-
-KeyRing::KeyRing() {
+KeyRing::KeyRing(KeyKind kind) : kind_{std::move(kind)} {
   // Numbers start anywhere, so that two processes behind one address seldom have the same.
-  next_id_ = static_cast<std::uint8_t>(crypto::random_u64() | kSealedKeyIdMin);
-  auto key = crypto::KemPrivateKey::generate(kSealedSuite.kem);
+  const auto ids = std::uint64_t{kind_.id_max} - kind_.id_min + 1;
+  next_id_ = static_cast<std::uint8_t>(kind_.id_min + crypto::random_u64() % ids);
+  auto key = crypto::KemPrivateKey::generate(kind_.kem);
   auto config = config_of(0, key);
   decoy_ = std::make_unique<const SealedKey>(std::move(key), std::move(config));
 }
 
+KeyConfig KeyRing::config_of(std::uint8_t id, const crypto::KemPrivateKey& key) const {
+  const auto bytes = key.public_bytes();
+  return {id, key.id(), {bytes.begin(), bytes.end()}, kind_.suites};
+}
+
 KeyRing::Draft KeyRing::draft() {
-  auto key = crypto::KemPrivateKey::generate(kSealedSuite.kem);
+  auto key = crypto::KemPrivateKey::generate(kind_.kem);
   const std::scoped_lock lock{mutex_};
   const auto id = next_id_;
-  next_id_ = static_cast<std::uint8_t>((next_id_ + 1) | kSealedKeyIdMin);
+  next_id_ = id == kind_.id_max ? kind_.id_min : static_cast<std::uint8_t>(id + 1);
   auto config = config_of(id, key);
   return {std::move(key), std::move(config)};
 }
@@ -46,6 +52,12 @@ std::shared_ptr<const SealedKey> KeyRing::find(std::uint8_t key_id, WallTime now
   const auto found =
       std::ranges::find_if(keys_, [&](const auto& key) { return key->config.key_id == key_id; });
   return found == keys_.end() ? nullptr : *found;
+}
+
+std::vector<std::shared_ptr<const SealedKey>> KeyRing::live(WallTime now) {
+  const std::scoped_lock lock{mutex_};
+  erase_old(now);
+  return {keys_.rbegin(), keys_.rend()};
 }
 
 void KeyRing::erase_old(WallTime now) {

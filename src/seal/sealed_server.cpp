@@ -7,17 +7,6 @@ namespace {
 
 constexpr std::size_t kSealedPreludeBytes = kPreludeBytes + crypto::kAeadTagBytes;
 
-// The context of the request; of a random secret when the encapsulated key is none, so that the
-// steps that follow are the same.
-Result<crypto::HpkeReceiver> outer_receiver(const SealedKey& key, BytesView enc, BytesView info) {
-  if (auto receiver = crypto::HpkeReceiver::setup(kSealedSuite, key.key, enc, info)) {
-    return receiver;
-  }
-  SecretBytes nothing{32};
-  crypto::random_bytes(nothing.reveal_mutable());
-  return crypto::HpkeReceiver::from_secret(kSealedSuite, nothing.reveal(), info);
-}
-
 PskId unknown_psk_id() {
   PskId id{};
   crypto::random_bytes(id);
@@ -31,8 +20,6 @@ CallerDirectory::Caller nobody() {
 }
 
 }  // namespace
-
-Error SealedOpener::refused() { return {Code::forbidden, "sealed request not accepted"}; }
 
 Result<bool> SealedOpener::take_head() {
   if (!head_) {
@@ -60,7 +47,8 @@ Result<std::optional<BytesView>> SealedOpener::authenticate(const FrameSplitter:
   binding_ = key.binding;
 
   const auto info = sealed_info(Direction::request, binding_);
-  TACIT_TRY(auto outer, outer_receiver(key, BytesView{*head_}.subspan(kRequestHeaderBytes), info));
+  const auto enc = BytesView{*head_}.subspan(kRequestHeaderBytes);
+  TACIT_TRY(auto outer, request_receiver(kSealedSuite, key, enc, info));
   SecretBytes opened{kPreludeBytes};
   // What does not open leaves zeros, which are no prelude: the work goes on with a
   // random caller.
@@ -116,6 +104,11 @@ Result<SealedAnswer> SealedOpener::answer() {
   reply_psk_ = SecretBytes{};
   return SealedAnswer{std::move(enc), PaddedWriter{FrameSealer{std::move(inner)},
                                                    prelude_.shape.frame_bytes(), true}};
+}
+
+Result<std::unique_ptr<AnswerSealer>> SealedOpener::answer_sealer() {
+  TACIT_TRY(auto sealer, answer());
+  return std::make_unique<SealedAnswer>(std::move(sealer));
 }
 
 }  // namespace tacit::seal

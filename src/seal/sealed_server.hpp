@@ -5,6 +5,7 @@
 // work. From then on failures are the caller's own business, and may be told inside.
 #pragma once
 
+#include "seal/encapsulated.hpp"
 #include "seal/key_ring.hpp"
 #include "seal/sealed.hpp"
 
@@ -24,16 +25,17 @@ class CallerDirectory {
 };
 
 // SealedAnswer seals an answer. Movable; not thread-safe.
-class SealedAnswer {
+class SealedAnswer final : public AnswerSealer {
  public:
-  // What goes first.
-  BytesView head() const noexcept { return enc_; }
+  BytesView head() const noexcept override { return enc_; }
   // As PaddedWriter.
-  void append(BytesView data) { writer_.append(data); }
-  Result<void> write(BytesView data, Bytes& out) { return writer_.write(data, out); }
-  Result<void> flush(bool even_empty, Bytes& out) { return writer_.flush(even_empty, out); }
-  Result<void> finish(Bytes& out) { return writer_.finish(out); }
-  std::size_t pending() const noexcept { return writer_.pending(); }
+  void append(BytesView data) override { writer_.append(data); }
+  Result<void> write(BytesView data, Bytes& out) override { return writer_.write(data, out); }
+  Result<void> flush(bool even_empty, Bytes& out) override {
+    return writer_.flush(even_empty, out);
+  }
+  Result<void> finish(Bytes& out) override { return writer_.finish(out); }
+  std::size_t pending() const noexcept override { return writer_.pending(); }
 
  private:
   friend class SealedOpener;
@@ -44,7 +46,7 @@ class SealedAnswer {
 };
 
 // SealedOpener opens a request. Movable; not thread-safe. Everything it is given outlives it.
-class SealedOpener {
+class SealedOpener final : public RequestOpener {
  public:
   struct Parts {
     KeyRing& keys;
@@ -55,25 +57,19 @@ class SealedOpener {
   explicit SealedOpener(Parts parts)
       : parts_{parts}, frames_{kFrameBytesMax + crypto::kAeadTagBytes} {}
 
-  // The one answer to whoever has proved nothing.
-  static Error refused();
-
-  // Takes received bytes, and that there are no more.
-  void feed(BytesView in) { frames_.feed(in); }
-  void end() noexcept { frames_.end(); }
-
-  // The data of the next frame, perhaps empty; a view that dies with the next call. nullopt when
-  // more input is needed, or at the end. Errors: refused() before authenticated(), overloaded when
-  // the replay cache is full; then corrupt and malformed.
-  Result<std::optional<BytesView>> next();
+  void feed(BytesView in) override { frames_.feed(in); }
+  void end() noexcept override { frames_.end(); }
+  Result<std::optional<BytesView>> next() override;
   // Whether the caller has proved itself, and the request is neither late nor a repetition.
-  bool authenticated() const noexcept { return reader_.has_value(); }
-  bool finished() const noexcept { return done_; }
+  bool authenticated() const noexcept override { return reader_.has_value(); }
+  bool finished() const noexcept override { return done_; }
 
-  // After authenticated().
-  const ReplyShape& shape() const noexcept { return prelude_.shape; }
+  ReplyShape shape() const noexcept override { return prelude_.shape; }
+  std::string_view answer_media_type() const noexcept override { return kAnswerMediaType; }
+  std::optional<ReplayNonce> replay_nonce() const noexcept override { return std::nullopt; }
   // The answer's side; once. Errors: malformed when the client's key is none.
   Result<SealedAnswer> answer();
+  Result<std::unique_ptr<AnswerSealer>> answer_sealer() override;
 
  private:
   Result<bool> take_head();

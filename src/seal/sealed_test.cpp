@@ -180,7 +180,7 @@ TEST_F(Sealed, EveryFlippedBitIsRefusedAlike) {
     bad[i] ^= std::byte{1} << (i % 8);
     const auto opened = open(bad);
     ASSERT_TRUE(opened.error) << i;
-    EXPECT_EQ(opened.error->message(), SealedOpener::refused().message()) << i;
+    EXPECT_EQ(opened.error->message(), refused().message()) << i;
     EXPECT_TRUE(opened.text.empty());
   }
   EXPECT_FALSE(open(wire).error);  // none of them used the nonce up
@@ -263,7 +263,7 @@ TEST_F(Sealed, ARepetitionIsRefused) {
   EXPECT_FALSE(open(wire).error);
   const auto again = open(wire);
   ASSERT_TRUE(again.error);
-  EXPECT_EQ(again.error->message(), SealedOpener::refused().message());
+  EXPECT_EQ(again.error->message(), refused().message());
   EXPECT_TRUE(again.text.empty());
 }
 
@@ -283,7 +283,7 @@ TEST_F(Sealed, AnUnknownCallerIsRefused) {
   auto request = begin({}, "tk-other");
   const auto opened = open(whole(request, "hi"));
   ASSERT_TRUE(opened.error);
-  EXPECT_EQ(opened.error->message(), SealedOpener::refused().message());
+  EXPECT_EQ(opened.error->message(), refused().message());
 }
 
 TEST_F(Sealed, AnotherStatementOrConfigurationDoesNotOpen) {
