@@ -51,6 +51,7 @@ OwnedDocument read_document(BytesView raw) {
 struct Piece {
   std::string name;
   EvidencePtr evidence;
+  std::optional<Bytes> nonce;
 };
 
 class Appraiser {
@@ -107,7 +108,7 @@ class Appraiser {
           reason(Verdict::reject, "size", "at most 64 pieces of evidence", "more");
           return;
         }
-        pieces_.push_back({input.name, std::move(evidence)});
+        pieces_.push_back({input.name, std::move(evidence), input.nonce});
       }
       return;
     }
@@ -122,8 +123,12 @@ class Appraiser {
   }
 
   void appraise_piece(const Piece& piece) {
-    const Context context{collateral_, question_.policy, question_.now,
-                          memory_,     question_.nonce,  question_.report_data};
+    Context context{collateral_, question_.policy, question_.now,
+                    memory_,     question_.nonce,  question_.report_data};
+    if (piece.nonce) {
+      context.nonce = piece.nonce;
+      context.report_data.reset();
+    }
     auto& out =
         answer_.pieces.emplace_back(std::string{piece.evidence->kind()}, printable(piece.name));
     piece.evidence->appraise(context, out);
@@ -155,6 +160,10 @@ class Appraiser {
     };
     at_least("nvidia-gpu", question_.policy.nvidia.gpus_min);
     at_least("nvidia-switch", question_.policy.nvidia.switches_min);
+    if (question_.policy.endpoint.any() && !question_.endpoint_checked)
+      reason(Verdict::reject, "endpoint",
+             "a server's evidence bundle, as the policy has [endpoint]",
+             "bare evidence, which says nothing about models and policies");
   }
 
   // Without evidence, reference values that were named are at least checked themselves.

@@ -19,6 +19,8 @@ struct Input {
   std::string name;
   Bytes bytes;
   bool listed = true;
+  // What this piece must be bound to, in place of the question's nonce and report data.
+  std::optional<Bytes> nonce = {};
 };
 
 struct Question {
@@ -28,6 +30,9 @@ struct Question {
   UnixTime now;
   std::optional<Bytes> nonce;
   std::optional<Bytes> report_data;
+  // The caller checks the policy's rules about the endpoint itself (bundle.hpp). Bare evidence says
+  // nothing about them: such a policy refuses it.
+  bool endpoint_checked = false;
 };
 
 struct Answer {

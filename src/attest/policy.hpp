@@ -56,6 +56,13 @@ struct TpmPolicy {
   std::vector<NamedValues> values;  // "pcr0"... of the SHA-256 bank
 };
 
+// What a server's evidence bundle must say beside the hardware's evidence (bundle.hpp).
+struct EndpointPolicy {
+  AcceptedValues models_allowed;  // SHA-256 of weights: nothing else is served; empty: anything
+  AcceptedValues policies;        // SHA-256 of the operator's policy; empty: any
+  bool any() const { return !models_allowed.empty() || !policies.empty(); }
+};
+
 struct Policy {
   std::string name = "default";
   bool require_measurements = false;  // evidence whose code is not pinned cannot be accepted
@@ -68,6 +75,7 @@ struct Policy {
   NvidiaPolicy nvidia;
   NitroPolicy nitro;
   TpmPolicy tpm;
+  EndpointPolicy endpoint;
 
   // "default": genuine, up to date, no debug; the code may be any. "strict": also pinned code,
   // freshness, revocation known, no generation whose keys are known to have been extracted.

@@ -81,6 +81,17 @@ class Table {
       out.push_back(*value);
     }
   }
+  // A list of SHA-256 digests in hexadecimal.
+  void take_digests(std::string_view key, AcceptedValues& out) {
+    std::vector<std::string> list;
+    take(key, list);
+    if (!list.empty()) out.clear();
+    for (const auto& text : list) {
+      auto bytes = from_hex(text);
+      if (!bytes || bytes->size() != 32) return wrong(key);
+      out.push_back(*std::move(bytes));
+    }
+  }
   // The table `key` of lists of hexadecimal values, of any names.
   void take(std::string_view key, std::vector<NamedValues>& out) {
     const auto* node = find(key);
@@ -192,6 +203,12 @@ Result<void> read_others(Table& top, Policy& out) {
     Table table{*from, "tpm."};
     table.take("sha1", out.tpm.sha1);
     table.take("values", out.tpm.values);
+    TACIT_CHECK(table.done());
+  }
+  if (const auto* from = top.table("endpoint")) {
+    Table table{*from, "endpoint."};
+    table.take_digests("models_allowed", out.endpoint.models_allowed);
+    table.take_digests("policies", out.endpoint.policies);
     TACIT_CHECK(table.done());
   }
   return {};

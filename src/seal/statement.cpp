@@ -57,6 +57,10 @@ crypto::SigningKey key_of(crypto::KeyKind kind, BytesView seed) {
 
 std::string_view attester_name(Attester attester) noexcept {
   switch (attester) {
+    case Attester::tdx: return "tdx";
+    case Attester::snp: return "snp";
+    case Attester::tpm: return "tpm";
+    case Attester::nitro: return "nitro";
     case Attester::none: break;
   }
   return "none";
@@ -89,7 +93,8 @@ Result<Statement> parse_statement(BytesView bytes) {
   TACIT_TRY(const auto version, in.u8());
   if (version != kVersion) return fail(Code::unsupported, "version of the server's statement");
   TACIT_TRY(const auto attester, in.u8());
-  if (attester != 0) return fail(Code::unsupported, "attester of the server's statement");
+  if (attester > static_cast<std::uint8_t>(Attester::nitro))
+    return fail(Code::unsupported, "attester of the server's statement");
   TACIT_TRY(const auto issued_at, get_time(in));
   TACIT_TRY(const auto not_before, get_time(in));
   TACIT_TRY(const auto not_after, get_time(in));
@@ -115,7 +120,7 @@ Result<Statement> parse_statement(BytesView bytes) {
   if (!in.done() || not_after < not_before || software.size() > kSoftwareBytesMax || !printable) {
     return fail(Code::malformed, "statement");
   }
-  return Statement{Attester::none,
+  return Statement{Attester{attester},
                    issued_at,
                    not_before,
                    not_after,
@@ -160,7 +165,8 @@ Bytes Identity::sign(BytesView statement, const EvidenceNonce& nonce, WallTime n
 }
 
 Result<Evidence> open_evidence(BytesView document, const EvidenceNonce& nonce) {
-  if (document.size() > kEvidenceBytesMax) return fail(Code::too_large, "evidence document");
+  if (document.size() > kEvidenceDocumentBytesMax)
+    return fail(Code::too_large, "evidence document");
   ByteReader in{document};
   TACIT_TRY(const auto magic, in.take(kMagic.size()));
   if (as_text(magic) != kMagic) return fail(Code::malformed, "this is no evidence document");
@@ -169,8 +175,14 @@ Result<Evidence> open_evidence(BytesView document, const EvidenceNonce& nonce) {
   TACIT_TRY(const auto now, get_time(in));
   TACIT_TRY(const auto ed25519_signature, get(in));
   TACIT_TRY(const auto ml_dsa_signature, get(in));
-  if (!in.done()) return fail(Code::malformed, "evidence document is followed by something");
   TACIT_TRY(auto statement, parse_statement(statement_bytes));
+  BytesView bundle;
+  if (statement.attester != Attester::none) {
+    TACIT_TRY(const auto size, in.u32_be());
+    TACIT_TRY(bundle, in.take(size));
+    if (bundle.empty()) return fail(Code::malformed, "evidence document without its bundle");
+  }
+  if (!in.done()) return fail(Code::malformed, "evidence document is followed by something");
   if (!std::ranges::equal(said_nonce, nonce)) {
     return fail(Code::corrupt, "evidence is not fresh: it answers another question");
   }
@@ -180,7 +192,26 @@ Result<Evidence> open_evidence(BytesView document, const EvidenceNonce& nonce) {
                                                 ed25519_signature));
   TACIT_CHECK(statement.identity.ml_dsa_65.verify(crypto::SignatureScheme::ml_dsa, message,
                                                   ml_dsa_signature));
-  return Evidence{std::move(statement), digest, now};
+  return Evidence{std::move(statement), digest, now, {bundle.begin(), bundle.end()}};
+}
+
+Result<EvidenceNonce> evidence_nonce(BytesView document) {
+  ByteReader in{document};
+  TACIT_TRY(const auto magic, in.take(kMagic.size()));
+  if (as_text(magic) != kMagic) return fail(Code::malformed, "this is no evidence document");
+  TACIT_CHECK(get(in));
+  EvidenceNonce nonce{};
+  TACIT_TRY(const auto said, in.take(nonce.size()));
+  std::ranges::copy(said, nonce.begin());
+  return nonce;
+}
+
+void append_bundle(Bytes& document, BytesView bundle) {
+  ByteWriter out;
+  out.u32_be(static_cast<std::uint32_t>(bundle.size()));
+  out.raw(bundle);
+  const auto tail = std::move(out).take();
+  document.insert(document.end(), tail.begin(), tail.end());
 }
 
 }  // namespace tacit::seal

@@ -16,9 +16,14 @@
 
 namespace tacit::seal {
 
-// Who vouches for the machine.
+// Who vouches for the machine. With any but none, an evidence bundle follows the document
+// (docs/spec/evidence.md).
 enum class Attester : std::uint8_t {
   none = 0,  // nobody: the identity key is all there is, as with SSH
+  tdx = 1,   // Intel TDX
+  snp = 2,   // AMD SEV-SNP
+  tpm = 3,   // a TPM 2.0
+  nitro = 4  // AWS Nitro
 };
 std::string_view attester_name(Attester attester) noexcept;
 
@@ -74,12 +79,20 @@ struct Evidence {
   Statement statement;
   crypto::Sha256Digest statement_digest{};
   WallTime now;  // the server's time when it signed
+  Bytes bundle;  // what vouches for the machine, unread; empty exactly when the attester is none
 };
 // `nonce` is the one that was asked for. Errors: malformed, unsupported, too_large; corrupt when a
 // signature does not verify or the nonce is another.
 Result<Evidence> open_evidence(BytesView document, const EvidenceNonce& nonce);
+// The nonce that a document says it answers; for documents that were kept. Error: malformed.
+Result<EvidenceNonce> evidence_nonce(BytesView document);
+// Appends the bundle to a document whose statement names an attester.
+void append_bundle(Bytes& document, BytesView bundle);
 
-inline constexpr std::size_t kEvidenceBytesMax = 64 * 1024;
+inline constexpr std::size_t kEvidenceBytesMax = 64 * 1024;  // without the bundle
+inline constexpr std::size_t kEvidenceBundleBytesMax = 8 * 1024 * 1024;
+inline constexpr std::size_t kEvidenceDocumentBytesMax =
+    kEvidenceBytesMax + kEvidenceBundleBytesMax;
 inline constexpr std::string_view kEvidenceMediaType = "application/tacit-evidence";
 
 }  // namespace tacit::seal
