@@ -92,6 +92,8 @@ void add_serve(CLI::App& app, Context& context) {
                     "Answer sealed requests (tacit connect) and /health, nothing else");
   command->add_flag("--ohttp", serve_options.ohttp,
                     "Also answer clients of Oblivious HTTP (RFC 9458), plain and chunked");
+  command->add_flag("--ehbp", serve_options.ehbp,
+                    "Also answer clients of EHBP, which seals bodies only (docs/guide/ehbp.md)");
   command
       ->add_option_function<unsigned>(
           "--sealed-key-life",

@@ -112,7 +112,8 @@ class ServerProcess {
                                                         .key_life = options_.sealed_key_life,
                                                         .software = "tacit " TACIT_VERSION,
                                                         .replay = {},
-                                                        .ohttp = options_.ohttp},
+                                                        .ohttp = options_.ohttp,
+                                                        .ehbp = options_.ehbp},
                                                        clock_, log_));
     TACIT_CO_CHECK(co_await open_models());
     TACIT_CO_CHECK(listen());  // a taken port is known before a model is loaded

@@ -23,6 +23,7 @@ struct ServeOptions {
   bool insecure_plain_http = false;
   bool sealed_only = false;
   bool ohttp = false;
+  bool ehbp = false;
   Seconds sealed_key_life{600};
   Seconds drain_timeout{30};
   std::size_t io_threads = 0;  // 0: one per core

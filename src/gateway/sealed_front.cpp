@@ -6,6 +6,7 @@
 
 #include "api/error_map.hpp"
 #include "core/text.hpp"
+#include "gateway/ehbp_exchange.hpp"
 #include "gateway/sealed_exchange.hpp"
 #include "seal/sealed_server.hpp"
 
@@ -18,6 +19,10 @@ constexpr std::size_t kFirstBytes = 16 * 1024;
 constexpr std::string_view kRefusal =
     R"({"type":"https://iana.org/assignments/http-problem-types#ohttp-key",)"
     R"("title":"the encapsulated request was not accepted"})";
+// EHBP section 5.4.2. Likewise.
+constexpr std::string_view kEhbpRefusal = R"({"type":"urn:ietf:params:ehbp:error:key-config",)"
+                                          R"("title":"the encrypted request was not accepted"})";
+constexpr std::string_view kProblem = "application/problem+json";
 
 // The callers of one request: remembers who was found.
 class Callers final : public seal::CallerDirectory {
@@ -70,13 +75,20 @@ Task<> SealedFront::serve(http::Exchange& exchange) {
   const auto& request = exchange.request();
   const auto path = request.path();
   const bool get = request.method == "GET" || request.method == "HEAD";
+  const auto now = service_.clock().wall();
+  auto* const ehbp = service_.ehbp();
+  const auto ehbp_enc = ehbp != nullptr ? request.headers.find(seal::kEhbpKeyField) : std::nullopt;
   if (path == seal::kEvidencePath && get) {
     co_await serve_evidence(exchange);
   } else if (service_.ohttp() != nullptr && get &&
              (path == seal::kSealedPath || path == seal::kOhttpConfigsPath)) {
-    co_await serve_ohttp_keys(exchange);
+    co_await serve_configs(exchange, seal::encode_key_configs(service_.ohttp()->configs(now)));
+  } else if (ehbp != nullptr && get && path == seal::kEhbpKeysPath) {
+    co_await serve_configs(exchange, seal::ehbp_key_configs(*ehbp, now));
   } else if (path == seal::kSealedPath && request.method == "POST") {
     co_await serve_sealed(exchange);
+  } else if (ehbp_enc) {
+    co_await serve_ehbp(exchange, *ehbp_enc);
   } else if (options_.sealed_only && path != "/health") {
     co_await respond_error(
         exchange, Error{Code::forbidden, "this server answers sealed requests only"}.fix(
@@ -105,14 +117,35 @@ Task<> SealedFront::serve_evidence(http::Exchange& exchange) {
   co_await respond_text(exchange, 200, seal::kEvidenceMediaType, as_text(document));
 }
 
-Task<> SealedFront::serve_ohttp_keys(http::Exchange& exchange) {
-  const auto configs = service_.ohttp()->configs(service_.clock().wall());
-  const auto body = seal::encode_key_configs(configs);
+Task<> SealedFront::serve_configs(http::Exchange& exchange, Bytes configs) {
   http::ResponseHead head{200, {}};
   head.headers.add("content-type", std::string{seal::kOhttpKeysMediaType});
   head.headers.add("cache-control",
                    "max-age=" + std::to_string(service_.configs_age_max().count()));
-  (void)co_await exchange.respond(std::move(head), body);  // a client that left is no error
+  (void)co_await exchange.respond(std::move(head), configs);  // a client that left is no error
+}
+
+Task<> SealedFront::serve_ehbp(http::Exchange& outer, std::string_view enc_hex) {
+  const auto enc = from_hex(enc_hex);
+  if (!enc || enc->size() != seal::kEhbpEncBytes) {
+    co_await respond_error(
+        outer, Error{Code::malformed, "Ehbp-Encapsulated-Key"}.fix("It has 64 hexadecimal digits"));
+    co_return;
+  }
+  EhbpExchange inner{outer, {*service_.ehbp(), service_.clock()}, *enc, options_.body_bytes_max};
+  auto opened = co_await inner.open();
+  if (!opened && opened.error().code() == Code::cancelled) co_return;
+  if (opened) {
+    const auto admitted = admit(inner.request(), inner.replay_nonce());
+    if (!admitted) opened = fail(admitted.error());
+  }
+  if (!opened) {
+    const int status = opened.error().code() == Code::overloaded ? 503 : 422;
+    co_await respond_text(outer, status, kProblem, kEhbpRefusal);
+    co_return;
+  }
+  co_await inner_.serve(inner);
+  if (!inner.responded()) co_await respond_error(inner, Error{Code::internal, "no answer"});
 }
 
 std::unique_ptr<seal::RequestOpener> SealedFront::make_opener(bool chunked, BytesView first,
@@ -132,17 +165,17 @@ std::unique_ptr<seal::RequestOpener> SealedFront::make_opener(bool chunked, Byte
       seal::SealedOpener::Parts{service_.keys(), callers, service_.replays(), service_.clock()});
 }
 
-Result<std::optional<std::string>> SealedFront::admit(const SealedExchange& inner) {
+Result<std::optional<std::string>> SealedFront::admit(const http::RequestHead& request,
+                                                      const seal::ReplayNonce& nonce) {
   std::optional<std::string> caller;
   if (!keys_) {
     caller.emplace();
-  } else if (auto owner = keys_->verify(http::api_key_of(inner.request().headers))) {
+  } else if (auto owner = keys_->verify(http::api_key_of(request.headers))) {
     caller = std::move(owner->key_id);
   }
   if (!caller) return caller;  // it gets nothing that is worth repeating
   const auto now = service_.clock().wall();
-  if (const auto first = service_.undated().admit(*inner.opener().replay_nonce(), now, now);
-      !first) {
+  if (const auto first = service_.undated().admit(nonce, now, now); !first) {
     if (first.error().code() == Code::overloaded) return fail(first.error());
     return fail(seal::refused());
   }
@@ -174,8 +207,9 @@ Task<> SealedFront::serve_sealed(http::Exchange& outer) {
   if (!opened && opened.error().code() == Code::cancelled) co_return;
   bool refused = !opened && !inner.can_answer();
   inner.set_caller(callers.proven());
-  if (opened && inner.opener().replay_nonce()) {
-    auto caller = admit(inner);
+  const auto nonce = inner.opener().replay_nonce();
+  if (opened && nonce) {
+    auto caller = admit(inner.request(), *nonce);
     refused = !caller;
     if (caller) {
       inner.set_caller(*std::move(caller));
@@ -185,7 +219,7 @@ Task<> SealedFront::serve_sealed(http::Exchange& outer) {
   }
   if (refused) {
     const int status = opened.error().code() == Code::overloaded ? 503 : 400;
-    co_await respond_text(outer, status, "application/problem+json", kRefusal);
+    co_await respond_text(outer, status, kProblem, kRefusal);
     co_return;
   }
   if (opened) {

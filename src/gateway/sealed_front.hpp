@@ -1,6 +1,6 @@
 // SealedFront stands before the gateway of one shard: it publishes the evidence and the keys, opens
-// encapsulated requests (sealed HTTP and, where the service has keys for it, Oblivious HTTP) and
-// passes what is inside to the gateway, as it passes everything else.
+// encapsulated requests (sealed HTTP and, where the service has keys for them, Oblivious HTTP and
+// EHBP) and passes what is inside to the gateway, as it passes everything else.
 #pragma once
 
 #include "gateway/keys.hpp"
@@ -15,8 +15,6 @@ struct SealedFrontOptions {
   bool sealed_only = false;  // nothing but the evidence, sealed requests and /health in clear
 };
 
-class SealedExchange;
-
 class SealedFront final : public http::Handler {
  public:
   // `keys` is null when callers need no key. Everything outlives it.
@@ -26,13 +24,15 @@ class SealedFront final : public http::Handler {
 
  private:
   Task<> serve_evidence(http::Exchange& exchange);
-  Task<> serve_ohttp_keys(http::Exchange& exchange);
+  Task<> serve_configs(http::Exchange& exchange, Bytes configs);
+  Task<> serve_ehbp(http::Exchange& exchange, std::string_view enc_hex);
   Task<> serve_sealed(http::Exchange& exchange);
   std::unique_ptr<seal::RequestOpener> make_opener(bool chunked, BytesView first,
                                                    seal::CallerDirectory& callers);
-  // Who asks in Oblivious HTTP, by the API key inside; nullopt: somebody without one. A request
-  // that may do something is remembered. Errors: refused(), overloaded.
-  Result<std::optional<std::string>> admit(const SealedExchange& inner);
+  // Who asks, by the API key in the header; nullopt for somebody without one. A request that may do
+  // something is remembered. For protocols that prove no caller. Errors: refused(), overloaded.
+  Result<std::optional<std::string>> admit(const http::RequestHead& request,
+                                           const seal::ReplayNonce& nonce);
 
   http::Handler& inner_;
   SealedService& service_;

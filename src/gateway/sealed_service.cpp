@@ -61,6 +61,7 @@ SealedService::SealedService(SealedOptions options, seal::Identity identity, con
       replays_{options_.replay},
       undated_{{.window = options_.key_life, .nonces_max = options_.replay.nonces_max}} {
   if (options_.ohttp) ohttp_.emplace();
+  if (options_.ehbp) ehbp_.emplace(seal::ehbp_key_kind());
   rotate();
 }
 
@@ -71,6 +72,10 @@ void SealedService::rotate() {
   if (ohttp_) {
     ohttp_->rotate(now, not_after);
     ohttp = ohttp_->configs(now);
+  }
+  if (ehbp_) {
+    auto next = ehbp_->draft();
+    ehbp_->add({std::move(next.key), std::move(next.config), {}, now, not_after}, now);
   }
   auto draft = keys_.draft();
   const seal::Statement statement{.attester = seal::Attester::none,

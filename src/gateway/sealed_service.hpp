@@ -11,6 +11,7 @@
 #include "async/async.hpp"
 #include "core/log.hpp"
 #include "core/time.hpp"
+#include "seal/ehbp.hpp"
 #include "seal/key_ring.hpp"
 #include "seal/ohttp.hpp"
 #include "seal/replay_cache.hpp"
@@ -23,7 +24,8 @@ struct SealedOptions {
   Seconds key_life{600};  // a key opens requests for so long; the next comes at half of it
   std::string software;   // in the statement
   seal::ReplayOptions replay;
-  bool ohttp = false;  // plain Oblivious HTTP, too
+  bool ohttp = false;  // Oblivious HTTP, too
+  bool ehbp = false;   // EHBP, too
 };
 
 class SealedService {
@@ -47,6 +49,8 @@ class SealedService {
 
   // The keys of Oblivious HTTP; null when it is not offered.
   seal::OhttpKeys* ohttp() noexcept { return ohttp_ ? &*ohttp_ : nullptr; }
+  // The keys of EHBP; likewise.
+  seal::KeyRing* ehbp() noexcept { return ehbp_ ? &*ehbp_ : nullptr; }
   // What was served under keys of other protocols than sealed HTTP, whose requests do not say when
   // they were made: remembered as long as their keys live.
   seal::ReplayCache& undated() noexcept { return undated_; }
@@ -62,6 +66,7 @@ class SealedService {
   seal::KeyRing keys_;
   seal::ReplayCache replays_;
   std::optional<seal::OhttpKeys> ohttp_;
+  std::optional<seal::KeyRing> ehbp_;
   seal::ReplayCache undated_;
   mutable std::mutex mutex_;
   Bytes statement_;  // the current one; guarded by mutex_

@@ -61,13 +61,6 @@ Result<OhttpContext> set_up(const Head& head, BytesView header, BytesView enc,
   return OhttpContext{*std::move(receiver), {enc.begin(), enc.end()}, key != nullptr};
 }
 
-ReplayNonce nonce_of(const OhttpContext& context) {
-  const auto digest = crypto::sha256(context.enc);
-  ReplayNonce nonce{};
-  std::copy_n(digest.begin(), nonce.size(), nonce.begin());
-  return nonce;
-}
-
 struct AnswerKeys {
   Bytes nonce;
   crypto::AeadSequence sequence;
@@ -202,7 +195,7 @@ Result<std::optional<BytesView>> OhttpOpener::next() {
 ReplyShape OhttpOpener::shape() const noexcept { return {.pace_ms = ReplyShape::kWhole}; }
 
 std::optional<ReplayNonce> OhttpOpener::replay_nonce() const noexcept {
-  return context_ ? std::optional{nonce_of(*context_)} : std::nullopt;
+  return context_ ? std::optional{replay_nonce_of(context_->enc)} : std::nullopt;
 }
 
 Result<std::unique_ptr<AnswerSealer>> OhttpOpener::answer_sealer() {
@@ -246,7 +239,7 @@ Result<std::optional<BytesView>> ChunkedOhttpOpener::next() {
 ReplyShape ChunkedOhttpOpener::shape() const noexcept { return {}; }
 
 std::optional<ReplayNonce> ChunkedOhttpOpener::replay_nonce() const noexcept {
-  return context_ ? std::optional{nonce_of(*context_)} : std::nullopt;
+  return context_ ? std::optional{replay_nonce_of(context_->enc)} : std::nullopt;
 }
 
 Result<std::unique_ptr<AnswerSealer>> ChunkedOhttpOpener::answer_sealer() {

@@ -2,14 +2,12 @@
 // and what happens to everything else.
 #include "seal/ohttp.hpp"
 
-#include <fstream>
-#include <iterator>
-
 #include <gtest/gtest.h>
 
 #include "core/text.hpp"
 #include "seal/response_keys.hpp"
 #include "seal/testing/ohttp_client.hpp"
+#include "seal/testing/vector_file.hpp"
 
 namespace tacit::seal {
 namespace {
@@ -19,22 +17,9 @@ using testing::OhttpForm;
 
 constexpr std::size_t kMessageBytesMax = 1 << 20;
 
-// Reads the strings of a flat JSON object; the files are ours.
-class Vector {
- public:
-  explicit Vector(const std::string& name) {
-    std::ifstream file{std::string{TACIT_VECTOR_DATA} + '/' + name};
-    text_.assign(std::istreambuf_iterator<char>{file}, {});
-  }
-  Bytes hex(const std::string& name) const {
-    const auto key = text_.find('"' + name + '"');
-    const auto begin = text_.find('"', text_.find(':', key)) + 1;
-    return from_hex(std::string_view{text_}.substr(begin, text_.find('"', begin) - begin)).value();
-  }
-
- private:
-  std::string text_;
-};
+testing::VectorFile vectors(std::string_view name) {
+  return testing::VectorFile{std::string{TACIT_VECTOR_DATA} + '/' + std::string{name}};
+}
 
 struct Opened {
   std::string message;
@@ -86,7 +71,7 @@ class OhttpTest : public ::testing::Test {
     return OhttpExchange::begin(form, config, config.suites.front()).value();
   }
   // Puts the gateway's key of an example in place of a key of ours.
-  void take_key(const Vector& vector) {
+  void take_key(const testing::VectorFile& vector) {
     const auto config = parse_key_config(vector.hex("key_config")).value();
     auto key = crypto::KemPrivateKey::parse(config.kem, vector.hex("gateway_secret_key")).value();
     keys_.ring(config.kem)
@@ -101,13 +86,13 @@ class OhttpTest : public ::testing::Test {
 constexpr OhttpForm kForms[] = {OhttpForm::plain, OhttpForm::chunked};
 
 TEST_F(OhttpTest, OpensTheExamples) {
-  const Vector plain{"rfc9458_example.json"};
+  const auto plain = vectors("rfc9458_example.json");
   take_key(plain);
   const auto one = open(OhttpForm::plain, plain.hex("encapsulated_request"));
   EXPECT_TRUE(one.finished);
   EXPECT_EQ(to_hex(as_bytes(one.message)), to_hex(plain.hex("binary_http_request")));
 
-  const Vector chunked{"chunked_ohttp_example.json"};
+  const auto chunked = vectors("chunked_ohttp_example.json");
   take_key(chunked);
   for (const std::size_t piece : {1u, 7u, 1000u}) {
     const auto other = open(OhttpForm::chunked, chunked.hex("encapsulated_request"), piece);
@@ -118,7 +103,7 @@ TEST_F(OhttpTest, OpensTheExamples) {
 
 TEST_F(OhttpTest, AnswersAreKeyedAsInTheExamples) {
   for (const auto* name : {"rfc9458_example.json", "chunked_ohttp_example.json"}) {
-    const Vector vector{name};
+    const auto vector = vectors(name);
     const auto enc = vector.hex("client_ephemeral_public_key");
     const auto salt = vector.hex("response_salt");
     ASSERT_TRUE(std::ranges::equal(BytesView{salt}.first(enc.size()), enc));

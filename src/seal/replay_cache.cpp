@@ -2,6 +2,8 @@
 
 #include <cstring>
 
+#include "crypto/hash.hpp"
+
 namespace tacit::seal {
 namespace {
 
@@ -10,6 +12,13 @@ std::int64_t unix_ms(WallTime time) noexcept {
 }
 
 }  // namespace
+
+ReplayNonce replay_nonce_of(BytesView enc) noexcept {
+  const auto digest = crypto::sha256(enc);
+  ReplayNonce nonce{};
+  std::memcpy(nonce.data(), digest.data(), nonce.size());
+  return nonce;
+}
 
 ReplayCache::ReplayCache(ReplayOptions options) : options_{options} {}
 

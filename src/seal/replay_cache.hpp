@@ -20,6 +20,9 @@ namespace tacit::seal {
 
 using ReplayNonce = std::array<std::byte, 16>;
 
+// The nonce of a request that brings none: its encapsulated key, which no honest client uses twice.
+ReplayNonce replay_nonce_of(BytesView enc) noexcept;
+
 struct ReplayOptions {
   Seconds window{60};                // accepted distance from the server's time, both ways
   std::size_t nonces_max = 1 << 20;  // about 64 MiB at most
