@@ -221,12 +221,15 @@ Async<std::unique_ptr<SealedResponse>> Client::send(const http::RequestHead& req
                                                     Deadline deadline) {
   const auto message = message_of(request, authority_of(options_.url), body);
   auto retry = kRetryFirst;
+  std::optional<seal::Freshness> freshness;  // of all attempts: the server runs one at most
+  std::optional<Error> lost;
   for (int attempt = 1;; ++attempt) {
     if (!server_ || clock_.wall() >= server_->not_after) {
       TACIT_CO_CHECK(co_await appraise(deadline.at_most(kAppraiseTimeout)));
     }
+    if (!freshness) freshness = seal::Freshness::at(server_time());
     const auto used = server_->key.binding.statement_digest;
-    auto response = co_await try_send(message, api_key, deadline);
+    auto response = co_await try_send(message, *freshness, api_key, deadline);
     if (response) {
       TACIT_CO_CHECK(co_await (*response)->open(deadline));
       co_return response;
@@ -234,15 +237,17 @@ Async<std::unique_ptr<SealedResponse>> Client::send(const http::RequestHead& req
     const auto code = response.error().code();
     if (attempt == kAttemptsMax) co_return response;
     if (code == Code::unauthenticated) {
-      // Refused unread. Worth another try only if the server has another key by now, by its own
-      // signed word: else whoever sits in between could have one request run twice.
+      // Worth another try only if the server has another key by now, by its own signed word.
       TACIT_CO_CHECK(co_await appraise(deadline.at_most(kAppraiseTimeout)));
       if (server_->key.binding.statement_digest == used) {
+        // It had the attempt that seemed lost.
+        if (lost) co_return fail(*std::move(lost));
         // What a stranger may have it answers; the rest it refuses in the API's own words.
         if (api_key.empty()) co_return response;
         api_key = {};
       }
     } else if (code == Code::unavailable) {
+      lost = response.error();
       if (!co_await async::sleep_for(retry)) co_return response;
       retry = std::min(retry * 2, kRetryLast);
     } else {
@@ -251,14 +256,17 @@ Async<std::unique_ptr<SealedResponse>> Client::send(const http::RequestHead& req
   }
 }
 
+WallTime Client::server_time() const {
+  return clock_.wall() + std::chrono::duration_cast<WallTime::duration>(server_->clock_offset);
+}
+
 Async<std::unique_ptr<SealedResponse>> Client::try_send(const SecretText& message,
+                                                        seal::Freshness freshness,
                                                         std::string_view api_key,
                                                         Deadline deadline) {
-  const auto now =
-      clock_.wall() + std::chrono::duration_cast<WallTime::duration>(server_->clock_offset);
   TACIT_CO_TRY(auto draft, take_draft());
   TACIT_CO_TRY(auto request, seal::SealedRequest::begin(std::move(draft), caller_of(api_key),
-                                                        options_.shape, now));
+                                                        options_.shape, freshness));
   Bytes wire;
   wire.reserve(request.head().size() + message.size() + message.size() / 8 + 4096);
   wire.assign(request.head().begin(), request.head().end());

@@ -93,7 +93,9 @@ class Client {
   };
   Result<Proof> decide(const seal::Statement& statement) const;
   Result<seal::RequestDraft> take_draft();
+  WallTime server_time() const;
   Async<std::unique_ptr<SealedResponse>> try_send(const SecretText& message,
+                                                  seal::Freshness freshness,
                                                   std::string_view api_key, Deadline deadline);
 
   ClientOptions options_;

@@ -24,12 +24,17 @@ Result<RequestDraft> RequestDraft::make(const ServerKey& server, crypto::KemPriv
   return RequestDraft{server.binding, std::move(reply_key), std::move(outer)};
 }
 
+Freshness Freshness::at(WallTime now) {
+  Freshness freshness{{}, now};
+  crypto::random_bytes(freshness.nonce);
+  return freshness;
+}
+
 Result<SealedRequest> SealedRequest::begin(RequestDraft draft, const CallerKey& caller,
-                                           const ReplyShape& shape, WallTime now) {
+                                           const ReplyShape& shape, const Freshness& freshness) {
   const auto info = sealed_info(Direction::request, draft.binding_);
   auto& outer = draft.outer_;
-  Prelude prelude{shape, now, {}, caller.id, {}};
-  crypto::random_bytes(prelude.nonce);
+  Prelude prelude{shape, freshness.made, freshness.nonce, caller.id, {}};
   const auto reply_public = draft.reply_key_.public_bytes();
   prelude.reply_key.assign(reply_public.begin(), reply_public.end());
 

@@ -69,11 +69,26 @@ class RequestDraft {
   crypto::HpkeSender outer_;
 };
 
+// Freshness is what the server knows a repetition by. A client that has to seal a request once more
+// (the connection was lost, the key was an old one) does it with the same: whatever became of the
+// first attempt, and whoever made it seem lost, the server runs at most one of them.
+struct Freshness {
+  ReplayNonce nonce{};
+  WallTime made;
+
+  // `now` is the server's time as far as the client knows it.
+  static Freshness at(WallTime now);
+};
+
 class SealedRequest {
  public:
-  // `now` is the server's time as far as the client knows it. Errors: invalid_argument.
+  // Errors: invalid_argument.
   static Result<SealedRequest> begin(RequestDraft draft, const CallerKey& caller,
-                                     const ReplyShape& shape, WallTime now);
+                                     const ReplyShape& shape, const Freshness& freshness);
+  static Result<SealedRequest> begin(RequestDraft draft, const CallerKey& caller,
+                                     const ReplyShape& shape, WallTime now) {
+    return begin(std::move(draft), caller, shape, Freshness::at(now));
+  }
 
   // What goes first.
   BytesView head() const noexcept { return head_; }

@@ -267,6 +267,21 @@ TEST_F(Sealed, ARepetitionIsRefused) {
   EXPECT_TRUE(again.text.empty());
 }
 
+TEST_F(Sealed, ASecondAttemptUnderAnotherKeyIsRefusedToo) {
+  const auto freshness = Freshness::at(clock.wall());
+  const auto attempt = [&] {
+    auto request =
+        SealedRequest::begin(RequestDraft::make(*client).value(), caller(), {}, freshness).value();
+    return whole(request, "pay once");
+  };
+  const auto first = attempt();
+  rotate();
+  const auto second = attempt();
+  EXPECT_FALSE(open(second).error);
+  EXPECT_TRUE(open(first).error);
+  EXPECT_TRUE(open(attempt()).error);
+}
+
 TEST_F(Sealed, LateAndEarlyRequestsAreRefused) {
   auto late = begin();
   const auto wire = whole(late, "late");

@@ -286,10 +286,10 @@ function frameData(plaintext) {
  * Seals one binary HTTP request for the server of `evidence`, whose clock shows `time`. Returns the body
  * to post and a function that opens the reply's body.
  */
-export function sealRequest({ evidence, caller, bhttp, time, frameBits = 10, pace = 0 }) {
+export function sealRequest({ evidence, caller, bhttp, time, nonce = crypto.randomBytes(16), frameBits = 10, pace = 0 }) {
   const { hdr, publicKey, infoRequest, infoResponse } = evidence.bindings;
   const replyKeys = xwing.keygen();
-  const prelude = join(u8(1), u8(frameBits), u16(pace), u64(time), crypto.randomBytes(16), caller.pskId,
+  const prelude = join(u8(1), u8(frameBits), u16(pace), u64(time), nonce, caller.pskId,
     replyKeys.publicKey, Buffer.alloc(20));
   const { enc, outer } = setupSender(publicKey, infoRequest);
   const inner = innerContext(outer, infoRequest, caller.psk, caller.pskId);
@@ -441,10 +441,10 @@ export class SealedClient {
   time() { return Date.now() + this.#clockOffset; }
 
   /** Seals a request and posts nothing. */
-  async seal({ frameBits, pace, time, signal, ...request }) {
+  async seal({ frameBits, pace, time, nonce, signal, ...request }) {
     if (!this.#evidence || this.time() >= this.#evidence.notAfter) await this.meet(signal);
     const bhttp = encodeRequest({ scheme: this.#url.protocol.slice(0, -1), authority: this.#url.host, ...request });
-    return sealRequest({ evidence: this.#evidence, caller: this.#caller, bhttp, time: time ?? this.time(), frameBits, pace });
+    return sealRequest({ evidence: this.#evidence, caller: this.#caller, bhttp, time: time ?? this.time(), nonce, frameBits, pace });
   }
 
   /** Posts a sealed body. Throws Refused unless the server has opened it. */
@@ -463,16 +463,19 @@ export class SealedClient {
    * it was whole.
    */
   async send(request) {
-    const sealed = await this.seal(request);
+    if (!this.#evidence) await this.meet(request.signal);
+    // Of every attempt, so that the server runs one at most.
+    const freshness = { time: this.time(), nonce: crypto.randomBytes(16) };
+    const sealed = await this.seal({ ...freshness, ...request });
     const { statement } = this.#evidence;
     try {
       return await readResponse(sealed.openReply(await this.post(sealed.body, request.signal)));
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
       await this.meet(request.signal);
-      if (this.#evidence.statement.equals(statement)) throw error; // sealing again could run it twice
+      if (this.#evidence.statement.equals(statement)) throw error; // another attempt would fare no better
     }
-    const again = await this.seal(request);
+    const again = await this.seal({ ...freshness, ...request });
     return readResponse(again.openReply(await this.post(again.body, request.signal)));
   }
 }
