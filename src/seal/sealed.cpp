@@ -25,6 +25,12 @@ SecretBytes derive(const crypto::Sha256Digest& digest, std::string_view label, s
   return out;
 }
 
+// A memcmp with itself, one byte later: much faster than looking at each.
+bool all_zero(BytesView bytes) {
+  return bytes.empty() || (bytes[0] == std::byte{0} &&
+                           std::memcmp(bytes.data(), bytes.data() + 1, bytes.size() - 1) == 0);
+}
+
 Result<SecretBytes> inner_secret(const crypto::HpkeContext& outer) {
   return outer.export_secret(as_bytes("tacit sealed-http v1 inner"), kDigestBytes);
 }
@@ -77,10 +83,7 @@ Result<Prelude> parse_prelude(BytesView bytes) {
   TACIT_TRY(const auto key, in.take(kSealedPublicKeyBytes));
   prelude.reply_key.assign(key.begin(), key.end());
   TACIT_TRY(const auto rest, in.take(in.remaining()));
-  if (bytes.size() != kPreludeBytes ||
-      std::ranges::any_of(rest, [](std::byte b) { return b != std::byte{0}; })) {
-    return fail(Code::malformed, "prelude");
-  }
+  if (bytes.size() != kPreludeBytes || !all_zero(rest)) return fail(Code::malformed, "prelude");
   return prelude;
 }
 
@@ -163,17 +166,21 @@ Result<void> PaddedWriter::finish(Bytes& out) {
 }
 
 Result<BytesView> PaddedReader::open(const FrameSplitter::Frame& frame) {
-  TACIT_TRY(const auto plaintext, open_frame(keys_, frame));
+  const auto opened = open_frame(keys_, frame);
+  // What does not open has been wiped and is read all the same: a bad tag takes as long as bad
+  // padding.
+  const BytesView plaintext{
+      frame.ciphertext.first(frame.ciphertext.size() - crypto::kAeadTagBytes)};
   const bool fits = frame_bytes_ == 0 || plaintext.size() == frame_bytes_;
   ByteReader in{plaintext};
   TACIT_TRY(const auto type, in.u8());
   TACIT_TRY(const auto size, in.u16_be());
-  if (type != kData || !fits || size > in.remaining()) return fail(Code::malformed, "frame");
-  TACIT_TRY(const auto data, in.take(size));
+  const bool sound = type == kData && fits && size <= in.remaining();
+  TACIT_TRY(const auto data, in.take(sound ? size : 0));
   TACIT_TRY(const auto padding, in.take(in.remaining()));
-  if (std::ranges::any_of(padding, [](std::byte b) { return b != std::byte{0}; })) {
-    return fail(Code::malformed, "frame");
-  }
+  const bool padded = all_zero(padding);
+  if (!opened) return fail(opened.error());
+  if (!sound || !padded) return fail(Code::malformed, "frame");
   return data;
 }
 

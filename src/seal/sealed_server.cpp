@@ -55,12 +55,15 @@ Result<std::optional<BytesView>> SealedOpener::authenticate(const FrameSplitter:
   const auto prelude_opens = outer.open({}, *sealed_prelude_, opened.reveal_mutable());
   auto prelude = parse_prelude(opened.reveal());
   const bool sound = prelude_opens && prelude && key_;
+  // Made in any case: drawing them takes longer than comparing.
+  const auto unknown_id = unknown_psk_id();
+  auto stranger = nobody();
   if (sound) prelude_ = *std::move(prelude);
-  if (!sound) prelude_.psk_id = unknown_psk_id();  // looked for like any other
+  if (!sound) prelude_.psk_id = unknown_id;  // looked for like any other
 
   auto caller = parts_.callers.find(prelude_.psk_id);
   const bool known = sound && caller;
-  if (!known) caller = nobody();
+  if (!known) caller = std::move(stranger);
   TACIT_TRY(auto inner, inner_receiver(outer, info, caller->psk.reveal(), prelude_.psk_id));
   TACIT_TRY(auto reply, reply_psk(inner));
   PaddedReader reader{std::move(inner), 0};
