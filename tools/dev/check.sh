@@ -120,6 +120,29 @@ verb_vectors() {
   exec build/dev/bin/tacit_vectors "$folder"
 }
 
+# The long form of the tests adversary.*, and the statistics of refusals.
+verb_adversary() {
+  local count=100000 seed=1
+  while (($#)); do
+    case "$1" in
+      --count | --seed)
+        [[ "${2:-}" =~ ^[0-9]+$ ]] || fail_because "$1 needs a number" "./dev adversary --count 100000 --seed 1"
+        if [[ "$1" == --count ]]; then count=$2; else seed=$2; fi
+        shift
+        ;;
+      *) fail_because "./dev adversary does not know '$1'" "./dev adversary --help" ;;
+    esac
+    shift
+  done
+  build_preset dev 'tacit_adversary_*'
+  say "${UI_BOLD}== $count schedules of the model, seed $seed${UI_OFF}"
+  build/dev/bin/tacit_adversary_model --schedules "$count" --seed "$seed"
+  say "${UI_BOLD}== $count mutations of recorded messages${UI_OFF}"
+  build/dev/bin/tacit_adversary_mutations --count "$count" --seed "$seed"
+  say "${UI_BOLD}== the time of a refusal${UI_OFF}"
+  build/dev/bin/tacit_adversary_timing
+}
+
 # --- benchmarks -------------------------------------------------------------------------------
 
 # Programs bench_* first, then scripts bench/*.sh and bench/*.py, each optionally by name.

@@ -63,6 +63,13 @@ TEXT
     vectors) cat <<'TEXT' ;;
 ./dev vectors [FOLDER]   check the test vectors in FOLDER (default tests/vectors/data)
 TEXT
+    adversary) cat <<'TEXT' ;;
+./dev adversary [--count N] [--seed S]   an adversary between the ends of the sealed channel
+
+N (100000) random schedules of both ends, simulated; N mutations of recorded messages; and whether the
+time of a refusal tells its reason. A schedule that breaks a property is printed with the command that
+repeats it. The first two fail when something is accepted; the last only prints.
+TEXT
     package) cat <<'TEXT' ;;
 ./dev package   a release build for any machine of this architecture, as build/package/*.tar.gz
 TEXT
@@ -95,7 +102,8 @@ Tacit, for contributors. Each verb sets the machine up first, if it has to.
   e2e               real clients, real server       vectors [FOLDER]    official test vectors
   bench [NAME]      measure the release build       fuzz [NAME]         60 s each, or --seconds N
   lint [PART]       what CI checks                  format              clang-format
-  package           a tar.gz that runs elsewhere    clean [--all]       build/, and the caches
+  adversary         the sealed channel, attacked    clean [--all]       build/, and the caches
+  package           a tar.gz that runs elsewhere
   deps              only the set-up                 paths               where the dependencies are
   help [VERB]       more about one, with examples
 
