@@ -65,6 +65,12 @@ tacit_third_party(toml PREFIXES toml++/)
 find_path(TOMLPLUSPLUS_INCLUDE_DIR toml++/toml.h REQUIRED)
 target_include_directories(tacit_3p_toml SYSTEM INTERFACE "${TOMLPLUSPLUS_INCLUDE_DIR}")
 
+# tpm2-tss is loaded at run time, when there is a TPM to talk to: only its headers matter here.
+tacit_third_party(tss PREFIXES tss2/)
+find_path(TSS2_INCLUDE_DIR tss2/tss2_esys.h REQUIRED)
+target_include_directories(tacit_3p_tss SYSTEM INTERFACE "${TSS2_INCLUDE_DIR}")
+target_link_libraries(tacit_3p_tss INTERFACE ${CMAKE_DL_LIBS})
+
 tacit_third_party(cli11 PREFIXES CLI/)
 find_package(CLI11 REQUIRED)
 target_link_libraries(tacit_3p_cli11 INTERFACE CLI11::CLI11)

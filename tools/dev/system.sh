@@ -80,7 +80,7 @@ base_packages() {
     clang-$CLANG_VERSION lld-$CLANG_VERSION llvm-$CLANG_VERSION libclang-rt-$CLANG_VERSION-dev \
     clang-tidy-$CLANG_VERSION clang-format-$CLANG_VERSION g++ shellcheck \
     libfmt-dev libcli11-dev libtomlplusplus-dev libgtest-dev libgmock-dev libbenchmark-dev \
-    libsqlite3-dev libzstd-dev zlib1g-dev libseccomp-dev \
+    libsqlite3-dev libzstd-dev zlib1g-dev libseccomp-dev libtss2-dev \
     python3 python3-venv
 }
 
@@ -115,6 +115,9 @@ missing_packages() {
   else
     set -- "$@" debian-archive-keyring # authenticates Debian's source package, see deps.sh
   fi
+  for package in swtpm swtpm-tools; do # a TPM in software, for tests, which say so where it is missing
+    installable "$package" && set -- "$@" "$package"
+  done
   for package in "$@"; do
     installed "$package" || echo "$package"
   done
