@@ -149,8 +149,19 @@ void ModelPool::State::request(const std::string& name, std::shared_ptr<Waiter> 
 }
 
 Result<registry::Registry::Opened> ModelPool::State::open(const std::string& name) {
-  if (const auto path = local_file(name)) return registry::open_local_file(*path);
-  return registry.open_weights(name);
+  const auto promise = options.promised.find(name);
+  if (!options.promised.empty() && promise == options.promised.end())
+    return fail(Error{Code::not_found, "this server's evidence does not promise this model"}
+                    .about(PublicText{name})
+                    .fix("Name it with --model when the server starts"));
+  const auto path = local_file(name);
+  auto opened = path ? registry::open_local_file(*path) : registry.open_weights(name);
+  if (opened && promise != options.promised.end() && opened->model.weights.hex() != promise->second)
+    return fail(
+        Error{Code::corrupt, "the weights are not those that the server's evidence promises"}
+            .about(PublicText{name})
+            .fix("Start the server anew"));
+  return opened;
 }
 
 Task<> ModelPool::State::open_into(const std::string& name,
@@ -215,6 +226,8 @@ void ModelPool::State::refresh_list() {
     fresh.push_back({model.name, model.weights.with_prefix(), model.size_bytes, 0});
   }
   for (const auto& path : options.local_files) fresh.push_back({path.stem().string(), "", 0, 0});
+  if (!options.promised.empty())
+    std::erase_if(fresh, [&](const auto& model) { return !options.promised.contains(model.name); });
   const std::scoped_lock lock{mutex};
   known = std::move(fresh);
 }

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -23,6 +24,9 @@ struct ModelPoolOptions {
   std::uint32_t threads = 0;
   // GGUF files given by path; served under their stem.
   std::vector<std::filesystem::path> local_files;
+  // What the server has promised to serve: SHA-256 (hex) by name. Empty: anything. Else nothing
+  // else is loaded, and no other weights under these names.
+  std::map<std::string, std::string, std::less<>> promised;
 };
 
 // ModelPool's control runs on shard 0 of the runtime; each shard has a provider of its own, which

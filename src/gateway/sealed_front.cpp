@@ -113,8 +113,12 @@ Task<> SealedFront::serve_evidence(http::Exchange& exchange) {
     }
     std::ranges::copy(*bytes, nonce.begin());
   }
-  const auto document = service_.evidence(nonce);
-  co_await respond_text(exchange, 200, seal::kEvidenceMediaType, as_text(document));
+  const auto document = co_await service_.fresh_evidence(nonce, exchange.deadline());
+  if (document) {
+    co_await respond_text(exchange, 200, seal::kEvidenceMediaType, as_text(*document));
+  } else if (document.error().code() != Code::cancelled) {
+    co_await respond_error(exchange, document.error());
+  }
 }
 
 Task<> SealedFront::serve_configs(http::Exchange& exchange, Bytes configs) {

@@ -1,5 +1,11 @@
 #include "gateway/sealed_service.hpp"
 
+#include <atomic>
+
+#include <boost/asio/post.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/thread_pool.hpp>
+
 #include "async/wait.hpp"
 #include "core/text.hpp"
 #include "store/file.hpp"
@@ -44,7 +50,58 @@ Result<seal::Identity> open_identity(const std::filesystem::path& path) {
   return identity;
 }
 
+// How many clients may wait for the hardware, which answers one at a time.
+constexpr int kAskersMax = 32;
+
 }  // namespace
+
+// Asking is the thread that waits for the hardware. Its destructor waits for the answer under way.
+class SealedService::Asking {
+ public:
+  Asking(EvidenceSource& source, Logger& log) : source_{source}, log_{log} {}
+  ~Asking() { thread_.join(); }
+  Asking(const Asking&) = delete;
+  Asking& operator=(const Asking&) = delete;
+
+  Async<Bytes> ask(seal::EvidenceNonce nonce, crypto::Sha256Digest statement, Deadline deadline) {
+    if (num_waiting_.fetch_add(1) >= kAskersMax) {
+      num_waiting_.fetch_sub(1);
+      co_return fail(Error{Code::unavailable, "too many ask for evidence"}.fix("Ask again later"));
+    }
+    // Shared with the thread: the asker may leave before the answer comes.
+    const auto question = std::make_shared<Question>(co_await asio::this_coro::executor);
+    asio::post(thread_, [this, question, nonce, statement] {
+      auto answer = source_.bundle(nonce, statement);
+      num_waiting_.fetch_sub(1);
+      if (!answer)
+        log_.error("evidence.failed", {{"code", answer.error().code()},
+                                       {"why", PublicText{answer.error().message()}}});
+      asio::post(question->executor, [question, answer = std::move(answer)]() mutable {
+        question->answer = std::move(answer);
+        question->signal.notify();
+      });
+    });
+    while (!question->answer) TACIT_CO_CHECK(co_await question->signal.wait(deadline));
+    if (!*question->answer)
+      co_return fail(Error{Code::unavailable, "the hardware shows no evidence now"}.fix(
+          "The server's log says why"));
+    co_return *std::move(*question->answer);
+  }
+
+ private:
+  struct Question {
+    explicit Question(asio::any_io_executor e) : executor{e}, signal{e} {}
+    asio::any_io_executor executor;
+    async::Signal signal;                 // used on `executor` only
+    std::optional<Result<Bytes>> answer;  // likewise
+  };
+  EvidenceSource& source_;
+  Logger& log_;
+  std::atomic<int> num_waiting_ = 0;
+  asio::thread_pool thread_{1};
+};
+
+SealedService::~SealedService() = default;
 
 Result<std::unique_ptr<SealedService>> SealedService::open(SealedOptions options,
                                                            const Clock& clock, Logger& log) {
@@ -62,6 +119,7 @@ SealedService::SealedService(SealedOptions options, seal::Identity identity, con
       undated_{{.window = options_.key_life, .nonces_max = options_.replay.nonces_max}} {
   if (options_.ohttp) ohttp_.emplace();
   if (options_.ehbp) ehbp_.emplace(seal::ehbp_key_kind());
+  if (options_.source != nullptr) asking_ = std::make_unique<Asking>(*options_.source, log_);
   rotate();
 }
 
@@ -78,7 +136,9 @@ void SealedService::rotate() {
     ehbp_->add({std::move(next.key), std::move(next.config), {}, now, not_after}, now);
   }
   auto draft = keys_.draft();
-  const seal::Statement statement{.attester = seal::Attester::none,
+  const auto attester =
+      options_.source == nullptr ? seal::Attester::none : options_.source->attester();
+  const seal::Statement statement{.attester = attester,
                                   .issued_at = now,
                                   .not_before = now,
                                   .not_after = not_after,
@@ -108,6 +168,19 @@ Bytes SealedService::evidence(const seal::EvidenceNonce& nonce) const {
   const auto statement = statement_;
   lock.unlock();
   return identity_.sign(statement, nonce, clock_.wall());
+}
+
+Async<Bytes> SealedService::fresh_evidence(seal::EvidenceNonce nonce, Deadline deadline) {
+  std::unique_lock lock{mutex_};
+  const auto statement = statement_;
+  lock.unlock();
+  Bytes bundle;
+  if (asking_) {
+    TACIT_CO_TRY(bundle, co_await asking_->ask(nonce, crypto::sha256(statement), deadline));
+  }
+  auto document = identity_.sign(statement, nonce, clock_.wall());
+  if (asking_) seal::append_bundle(document, bundle);
+  co_return document;
 }
 
 }  // namespace tacit::gateway

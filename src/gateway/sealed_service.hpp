@@ -11,6 +11,7 @@
 #include "async/async.hpp"
 #include "core/log.hpp"
 #include "core/time.hpp"
+#include "gateway/evidence_source.hpp"
 #include "seal/ehbp.hpp"
 #include "seal/key_ring.hpp"
 #include "seal/ohttp.hpp"
@@ -26,6 +27,8 @@ struct SealedOptions {
   seal::ReplayOptions replay;
   bool ohttp = false;  // Oblivious HTTP, too
   bool ehbp = false;   // EHBP, too
+  // Who vouches for the machine; null: nobody. Outlives the service.
+  EvidenceSource* source = nullptr;
 };
 
 class SealedService {
@@ -35,13 +38,18 @@ class SealedService {
                                                      Logger& log);
   // With an identity from elsewhere.
   SealedService(SealedOptions options, seal::Identity identity, const Clock& clock, Logger& log);
+  ~SealedService();
 
   // Makes keys at their times until cancelled.
   Task<> rotate_forever();
   // Makes the next key now.
   void rotate();
 
+  // The evidence document without a bundle: all there is when nobody vouches for the machine.
   Bytes evidence(const seal::EvidenceNonce& nonce) const;
+  // The whole document, with a bundle made for this nonce. From any shard. Errors: overloaded (too
+  // many wait), those of the source, deadline_exceeded, cancelled.
+  Async<Bytes> fresh_evidence(seal::EvidenceNonce nonce, Deadline deadline);
   std::string fingerprint() const { return identity_.public_key().fingerprint(); }
   seal::KeyRing& keys() noexcept { return keys_; }
   seal::ReplayCache& replays() noexcept { return replays_; }
@@ -70,6 +78,8 @@ class SealedService {
   seal::ReplayCache undated_;
   mutable std::mutex mutex_;
   Bytes statement_;  // the current one; guarded by mutex_
+  class Asking;
+  std::unique_ptr<Asking> asking_;  // null without a source
 };
 
 }  // namespace tacit::gateway
