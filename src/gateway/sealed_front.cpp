@@ -84,7 +84,7 @@ Task<> SealedFront::serve(http::Exchange& exchange) {
              (path == seal::kSealedPath || path == seal::kOhttpConfigsPath)) {
     co_await serve_configs(exchange, seal::encode_key_configs(service_.ohttp()->configs(now)));
   } else if (ehbp != nullptr && get && path == seal::kEhbpKeysPath) {
-    co_await serve_configs(exchange, seal::ehbp_key_configs(*ehbp, now));
+    co_await serve_configs(exchange, seal::ehbp_key_config(*ehbp, now));
   } else if (path == seal::kSealedPath && request.method == "POST") {
     co_await serve_sealed(exchange);
   } else if (ehbp_enc) {

@@ -16,12 +16,12 @@ constexpr std::size_t kLengthBytes = 4;
 
 KeyKind ehbp_key_kind() { return {kEhbpSuite.kem, {{kEhbpSuite.kdf, kEhbpSuite.aead}}, 0, 0xff}; }
 
-Bytes ehbp_key_configs(KeyRing& keys, WallTime now) {
+Bytes ehbp_key_config(KeyRing& keys, WallTime now) {
   const auto live = keys.live(now);
   if (live.empty()) return {};
   auto config = live.front()->config;
   config.key_id = 0;
-  return encode_key_configs({config});
+  return encode_key_config(config);
 }
 
 Result<void> EhbpAnswer::seal(BytesView data, Bytes& out) {

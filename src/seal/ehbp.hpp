@@ -28,8 +28,9 @@ inline constexpr std::size_t kEhbpFrameBytesMax = 65536;
 
 // The keys of EHBP. A request does not say which one it is for: all that live are tried.
 KeyKind ehbp_key_kind();
-// What clients are told: the newest key, as number 0, which is all that they know.
-Bytes ehbp_key_configs(KeyRing& keys, WallTime now);
+// What clients are told: the newest key, as number 0, which is all that they know. One
+// configuration without a length before it, although they call it application/ohttp-keys.
+Bytes ehbp_key_config(KeyRing& keys, WallTime now);
 
 // EhbpAnswer seals an answer's body. Movable; not thread-safe.
 class EhbpAnswer {

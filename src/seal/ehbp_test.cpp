@@ -29,7 +29,7 @@ class EhbpTest : public ::testing::Test {
     keys_.add({std::move(draft.key), std::move(draft.config), {}, now, now + Seconds{600}}, now);
   }
   EhbpExchange exchange() {
-    return EhbpExchange::begin(ehbp_key_configs(keys_, clock_.wall())).value();
+    return EhbpExchange::begin(ehbp_key_config(keys_, clock_.wall())).value();
   }
   static Opened open_all(EhbpOpener& opener, BytesView body, std::size_t piece) {
     Opened opened;

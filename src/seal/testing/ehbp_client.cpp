@@ -5,10 +5,9 @@
 
 namespace tacit::seal::testing {
 
-Result<EhbpExchange> EhbpExchange::begin(BytesView configs) {
-  TACIT_TRY(const auto known, parse_key_configs(configs));
-  if (known.empty()) return fail(Code::not_found, "key configuration");
-  TACIT_TRY(const auto key, crypto::KemPublicKey::parse(known[0].kem, known[0].public_key));
+Result<EhbpExchange> EhbpExchange::begin(BytesView config) {
+  TACIT_TRY(const auto known, parse_key_config(config));
+  TACIT_TRY(const auto key, crypto::KemPublicKey::parse(known.kem, known.public_key));
   TACIT_TRY(auto sender, crypto::HpkeSender::setup(kEhbpSuite, key, as_bytes("ehbp request")));
   return EhbpExchange{std::move(sender)};
 }

@@ -9,8 +9,8 @@ namespace tacit::seal::testing {
 
 class EhbpExchange {
  public:
-  // For the first of the configurations published.
-  static Result<EhbpExchange> begin(BytesView configs);
+  // For the configuration published.
+  static Result<EhbpExchange> begin(BytesView config);
 
   BytesView enc() const noexcept { return sender_.enc(); }
   // The next frame of the request.
