@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include "cli/repetition.hpp"
 #include "cli/terminal.hpp"
 
 namespace tacit::cli {
@@ -80,8 +81,13 @@ Async<Answer> ChatSession::stream(domain::Generation& generation, domain::Conten
             to_terminal ? write_all(STDOUT_FILENO, terminal_safe(text->text.reveal()).reveal())
                         : write_all(STDOUT_FILENO, text->text.reveal());
         if (!shown) co_return fail(Code::cancelled, "standard output was closed");
+        if (!options_.max_tokens && repeats_itself(said.reveal())) {
+          answer.repeated = true;
+          co_return answer;
+        }
       } else if (const auto* finished = std::get_if<domain::Finished>(&event)) {
         answer.usage = finished->usage;
+        answer.finish = finished->reason;
         answer.total = std::chrono::steady_clock::now() - begun;
         co_return answer;
       } else if (const auto* failed = std::get_if<domain::Failed>(&event)) {

@@ -13,14 +13,16 @@ namespace tacit::cli {
 
 struct ChatOptions {
   domain::Sampling sampling;
-  std::optional<std::uint32_t> max_tokens;
-  std::string system;  // "" for none
+  std::optional<std::uint32_t> max_tokens;  // unset: an answer that repeats itself is stopped
+  std::string system;                       // "" for none
   bool show_speed = false;
 };
 
 // How one answer ended.
 struct Answer {
   bool interrupted = false;  // by cancel()
+  bool repeated = false;     // stopped because it said the same over and over
+  domain::FinishReason finish = domain::FinishReason::stop;
   domain::Usage usage;
   Nanoseconds time_to_first_token{};
   Nanoseconds total{};

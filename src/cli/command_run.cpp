@@ -225,7 +225,7 @@ class RunCommand {
     if (answer) print("\n");
     if (!answer)
       co_return answer.error().code() == Code::cancelled ? kExitFailure : report(answer.error());
-    show_speed(*answer);
+    show_end(*answer);
     co_return answer->interrupted ? kExitInterrupted : kExitOk;
   }
 
@@ -256,7 +256,7 @@ class RunCommand {
       else if (answer->interrupted)
         print_error("(stopped)");
       else
-        show_speed(*answer);
+        show_end(*answer);
       if (!worker_->alive()) co_return kExitFailure;
     }
     lines_ = nullptr;
@@ -277,8 +277,20 @@ class RunCommand {
     }
   }
 
+  // Whatever ended an answer but the model itself is said.
+  void show_end(const Answer& answer) const {
+    if (answer.repeated)
+      print_error("(stopped: the answer repeats itself; --max-tokens N lets it go on)");
+    else if (answer.finish == domain::FinishReason::length && options_.max_tokens)
+      print_error(fmt::format("(stopped after {} tokens; --max-tokens sets another limit)",
+                              *options_.max_tokens));
+    else if (answer.finish == domain::FinishReason::length)
+      print_error("(stopped: the context is full; --context N makes it larger)");
+    show_speed(answer);
+  }
+
   void show_speed(const Answer& answer) const {
-    if (!options_.verbose) return;
+    if (!options_.verbose || answer.interrupted || answer.repeated) return;
     if (answer.time_to_first_token == Nanoseconds{}) {
       print_error(fmt::format("prompt {} tokens; the model ended without a word",
                               answer.usage.prompt_tokens));
@@ -319,7 +331,9 @@ void add_run(CLI::App& app, Context& context) {
       ->check(CLI::Range(0.0, 2.0));
   command->add_option("--top-p", options->top_p, "Nucleus sampling")->check(CLI::Range(0.0, 1.0));
   command->add_option("--seed", options->seed, "Seed for reproducible sampling");
-  command->add_option("--max-tokens", options->max_tokens, "Longest answer, in tokens")
+  command
+      ->add_option("--max-tokens", options->max_tokens,
+                   "Longest answer, in tokens (default: until it ends, or repeats itself)")
       ->check(CLI::Range(1u, 100'000'000u));
   command->add_option("--context", options->context,
                       "Context size in tokens (default: the model's, at most 4096)");

@@ -63,12 +63,12 @@ def clean_environment(home: pathlib.Path | str, **more: str) -> dict[str, str]:
 
 def tacit(*arguments: str, home: pathlib.Path, seconds: float = 60, stdin: str | bytes | None = None,
           env: dict[str, str] | None = None, cwd: pathlib.Path | None = None,
-          wrapper: tuple[str, ...] = ()) -> subprocess.CompletedProcess:
+          wrapper: tuple[str, ...] = (), bounded: bool = True) -> subprocess.CompletedProcess:
     """Runs one command to its end. Output is bytes decoded with replacement, for foreign text."""
     if isinstance(stdin, str):
         stdin = stdin.encode()
     if arguments[:1] == ("run",) and len(arguments) > 1:
-        arguments = (*RUN, *arguments[1:])
+        arguments = (*(RUN if bounded else ("run", *THREADS)), *arguments[1:])
     done = subprocess.run([*wrapper, BIN, *arguments], input=b"" if stdin is None else stdin, capture_output=True,
                           timeout=patience(seconds), env={**clean_environment(home), **(env or {})}, cwd=cwd)
     done.stdout = done.stdout.decode(errors="replace")

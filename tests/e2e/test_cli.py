@@ -202,6 +202,24 @@ def test_run_with_standard_input(home: pathlib.Path) -> None:
     assert "\x1b" not in done.stdout
 
 
+def test_run_says_what_cut_the_answer(home: pathlib.Path) -> None:
+    done = tacit("run", MODEL, "--max-tokens", "5", "Tell me a long story.", home=home, bounded=False)
+    assert done.returncode == 0 and "stopped after 5 tokens" in done.stderr, done.stderr
+    done = tacit("run", MODEL, "--context", "64", "--temperature", "0", "Tell me a long story.", home=home, bounded=False)
+    assert done.returncode == 0 and "--context" in done.stderr, done.stderr
+
+
+def test_run_does_not_let_the_model_repeat_itself(home: pathlib.Path) -> None:
+    """This question sends the starter model into a loop with most seeds."""
+    stopped = 0
+    for seed in range(8):
+        done = tacit("run", MODEL, "--seed", str(seed), "What is the capital of France?", home=home, bounded=False)
+        assert done.returncode == 0, done.stderr
+        stopped += "repeats itself" in done.stderr
+        assert len(done.stdout) < 6000, "an endless answer"
+    assert stopped > 0, "no seed fell into a loop: this test needs another question"
+
+
 def test_run_by_alias(home: pathlib.Path) -> None:
     assert tacit("run", "smollm2", "hi", home=home).returncode == 0
 

@@ -98,9 +98,14 @@ verb_build() {
   say "built: build/$preset"
 }
 
+# The starter model is small enough to ramble: its answers are bounded unless the caller says how.
 verb_run() {
   build_preset dev tacit
-  exec build/dev/bin/tacit run "$STARTER_MODEL" "$@"
+  local bound=(--max-tokens 256) argument
+  for argument in "$@"; do
+    [[ $argument == --max-tokens* ]] && bound=()
+  done
+  exec build/dev/bin/tacit run "$STARTER_MODEL" "${bound[@]}" "$@"
 }
 
 # A folder that runs elsewhere: the program, every library it needs but the C library's own, the
