@@ -143,8 +143,8 @@ Async<void> TlsStream::handshake(Deadline deadline) {
       ERR_clear_error();
       co_return fail(Error{Code::forbidden, "the server's certificate does not verify"}
                          .with("verify_error", verified)
-                         .fix("check the host name, the machine's clock and its trusted CAs "
-                              "(SSL_CERT_FILE)"));
+                         .fix("check the host name, the machine's clock and its trusted CAs: "
+                              "the package ca-certificates, or a file named by SSL_CERT_FILE"));
     }
     TACIT_CO_CHECK(co_await wait_for(error, User::reader, deadline));
   }

@@ -206,7 +206,9 @@ class FileRegistry final : public Registry {
       if (!is_about_the_source(fetched.error().code())) co_return fetched;
       last = std::move(fetched).error();
     }
-    if (last.code() == Code::corrupt) co_return fail(std::move(last));
+    // A certificate that does not verify says how to mend it: not by another index.
+    const bool untrusted = last.value("verify_error") > 0;
+    if (last.code() == Code::corrupt || untrusted) co_return fail(std::move(last));
     co_return fail(Error{Code::unavailable, "no source of the model could be used"}
                        .about(PublicText{last.message()})
                        .fix("Check the network, and PIP_INDEX_URL or pip's configuration"));

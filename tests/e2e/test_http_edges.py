@@ -15,7 +15,7 @@ import openai
 import pytest
 
 import harness
-from harness import MODEL, Server, is_openai_error, patience, read_response, running
+from harness import MODEL, Server, is_openai_error, patience, read_response, running, tacit
 
 CHAT = json.dumps({"model": MODEL, "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 2}).encode()
 
@@ -406,14 +406,17 @@ def openssl_run(*arguments: str, stdin: bytes = b"") -> subprocess.CompletedProc
     return subprocess.run([openssl_program(), *arguments], input=stdin, capture_output=True, env=env, timeout=patience(30))
 
 
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[pathlib.Path, pathlib.Path]:
-    folder = tmp_path_factory.mktemp("tls")
+def make_certificate(folder: pathlib.Path) -> tuple[pathlib.Path, pathlib.Path]:
     made = openssl_run("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=localhost",
                        "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", str(folder / "key.pem"), "-out", str(folder / "cert.pem"))
     assert made.returncode == 0, made.stderr
     (folder / "key.pem").chmod(0o600)
     return folder / "cert.pem", folder / "key.pem"
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[pathlib.Path, pathlib.Path]:
+    return make_certificate(tmp_path_factory.mktemp("tls"))
 
 
 @pytest.fixture(scope="module")
@@ -492,3 +495,18 @@ def test_a_stale_unix_socket_is_replaced(home: pathlib.Path, tmp_path: pathlib.P
     stale.close()
     with running(home, listen=("--unix", str(path))):
         pass
+
+
+def test_pull_from_an_index_it_cannot_trust(empty_home: pathlib.Path, tls_server: Server, certificate, tmp_path: pathlib.Path) -> None:
+    """The advice is about the machine's trusted authorities, not about the index."""
+
+    def trusting(authority: pathlib.Path) -> dict[str, str]:
+        return {"PIP_INDEX_URL": tls_server.url.replace("127.0.0.1", "localhost") + "/simple", "PIP_CERT": str(authority)}
+
+    done = tacit("pull", MODEL, home=empty_home, env=trusting(make_certificate(tmp_path)[0]))
+    assert done.returncode != 0
+    assert "certificate" in done.stderr and "ca-certificates" in done.stderr and "SSL_CERT_FILE" in done.stderr, done.stderr
+    # Trusted, but no index: what is wrong then is the index.
+    done = tacit("pull", MODEL, home=empty_home, env=trusting(certificate[0]))
+    assert done.returncode != 0
+    assert "ca-certificates" not in done.stderr and "PIP_INDEX_URL" in done.stderr, done.stderr
