@@ -100,6 +100,12 @@ Sha3Digest sha3_256(BytesView bytes) {
   return result;
 }
 
+Sha1Digest sha1(Parts message) {
+  Sha1Digest result{};
+  finish(hashed(algorithms().sha1, message).get(), result);
+  return result;
+}
+
 void shake128(Parts message, std::span<std::byte> out) {
   shake(algorithms().shake128, message, out);
 }

@@ -34,6 +34,7 @@ constexpr std::size_t digest_bytes(HashId hash) noexcept {
 }
 inline constexpr std::size_t kDigestBytesMax = 64;
 
+using Sha1Digest = std::array<std::byte, 20>;
 using Sha256Digest = std::array<std::byte, 32>;
 using Sha384Digest = std::array<std::byte, 48>;
 using Sha512Digest = std::array<std::byte, 64>;
@@ -64,6 +65,10 @@ std::string sha256_hex(BytesView bytes);
 Sha384Digest sha384(BytesView bytes);
 Sha512Digest sha512(BytesView bytes);
 Sha3Digest sha3_256(BytesView bytes);
+
+// SHA-1 (FIPS 180-4), whose collisions anyone can buy: only for the names that OCSP gives to
+// issuers and for reading what old TPM banks and event logs hold. Never for a decision.
+Sha1Digest sha1(Parts message);
 
 // shake128 and shake256 fill `out`, of any size, from `message`.
 void shake128(Parts message, std::span<std::byte> out);

@@ -71,6 +71,11 @@ TEST(Digest, FollowsThePublishedExamples) {
   EXPECT_EQ(to_hex(out), "46b9dd2b0ba88d13233b3feb743eeb243fcd52ea62b81b82b50c27646ed5762f");
 }
 
+TEST(Sha1, FollowsThePublishedExample) {
+  EXPECT_EQ(to_hex(sha1({as_bytes("a"), as_bytes("bc")})),
+            "a9993e364706816aba3e25717850c26c9cd0d89d");
+}
+
 TEST(Digest, PartsAreOneMessage) {
   for (const auto hash :
        {HashId::sha256, HashId::sha384, HashId::sha512, HashId::sha3_256, HashId::sha3_512}) {

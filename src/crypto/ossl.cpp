@@ -38,6 +38,7 @@ void forget_errors() noexcept { ERR_clear_error(); }
 
 const Algorithms& algorithms() {
   static const Algorithms all{
+      .sha1 = fetch_md("SHA1"),
       .sha256 = fetch_md("SHA2-256"),
       .sha384 = fetch_md("SHA2-384"),
       .sha512 = fetch_md("SHA2-512"),

@@ -23,6 +23,7 @@ void forget_errors() noexcept;
 // Algorithms are fetched from the default provider once and never freed or changed: a fetch by name
 // takes a lock and a look-up on every use, which costs more than a small message does.
 struct Algorithms {
+  const EVP_MD* sha1;
   const EVP_MD* sha256;
   const EVP_MD* sha384;
   const EVP_MD* sha512;
