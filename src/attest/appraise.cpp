@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <map>
 
+#include "attest/collateral_check.hpp"
+#include "attest/event_log_check.hpp"
 #include "attest/json.hpp"
 #include "core/text.hpp"
 
@@ -48,21 +50,41 @@ OwnedDocument read_document(BytesView raw) {
   return out;
 }
 
-struct Piece {
-  std::string name;
-  EvidencePtr evidence;
-  std::optional<Bytes> nonce;
+// Collateral as read, and what was noticed while reading it.
+struct Known {
+  Collateral collateral;
+  std::vector<std::pair<std::string, EventLogPtr>> listed_logs;
+  std::vector<Reason> reasons;
+  std::vector<std::string> passed_over;
 };
 
 class Appraiser {
  public:
-  Appraiser(const Question& question, SignatureMemory& memory)
-      : question_{question}, memory_{memory} {}
+  // `known` is collateral that was read before, and what was wrong with it.
+  Appraiser(const Question& question, Known known, SignatureMemory& memory)
+      : question_{question}, memory_{memory}, known_{std::move(known)} {
+    answer_.reasons = known_.reasons;
+    answer_.passed_over = known_.passed_over;
+  }
+
+  // Only reads the collateral.
+  Known read() {
+    for (const auto& input : question_.collateral) add_collateral(input);
+    known_.reasons = std::move(answer_.reasons);
+    known_.passed_over = std::move(answer_.passed_over);
+    return std::move(known_);
+  }
 
   Answer run() {
     for (const auto& input : question_.collateral) add_collateral(input);
     for (const auto& input : question_.evidence) add_evidence(input);
-    for (const auto& piece : pieces_) appraise_piece(piece);
+    for (const auto& format : evidence_formats())
+      if (format.combine != nullptr) format.combine(gathered_);
+    for (const auto& unknown : gathered_.unknown)
+      answer_.pieces.emplace_back("unknown", printable(unknown.name))
+          .reject("format", "evidence or collateral of a known kind",
+                  Error{Code::not_found, "neither of a kind that is known here"});
+    for (const auto& piece : gathered_.pieces) appraise_piece(piece);
     judge_together();
     return std::move(answer_);
   }
@@ -83,13 +105,21 @@ class Appraiser {
 
   void add_collateral(const Input& input) {
     if (too_large(input)) return;
-    const auto added = collateral_.add(input.bytes);
+    const auto added = add_known(input);
     if (added) return;
     if (!input.listed)
       answer_.passed_over.push_back(input.name);
     else
       reason(Verdict::reject, "collateral", "collateral of a known kind",
              printable(input.name) + ": " + added.error().message());
+  }
+
+  Result<void> add_known(const Input& input) {
+    const auto num_logs = known_.collateral.event_logs.size();
+    TACIT_CHECK(known_.collateral.add(input.bytes, input.listed));
+    if (input.listed && known_.collateral.event_logs.size() > num_logs)
+      known_.listed_logs.emplace_back(input.name, known_.collateral.event_logs.back());
+    return {};
   }
 
   void add_evidence(const Input& input) {
@@ -104,27 +134,29 @@ class Appraiser {
         return;
       }
       for (auto& evidence : **found) {
-        if (pieces_.size() == kEvidencePiecesMax) {
+        if (gathered_.pieces.size() == kEvidencePiecesMax) {
           reason(Verdict::reject, "size", "at most 64 pieces of evidence", "more");
           return;
         }
-        pieces_.push_back({input.name, std::move(evidence), input.nonce});
+        gathered_.pieces.push_back({input.name, std::move(evidence), input.nonce});
       }
       return;
     }
-    const auto added = collateral_.add(input.bytes);
+    const auto added = add_known(input);
     if (added) return;
     if (!input.listed) {
       answer_.passed_over.push_back(input.name);
-      return;
+    } else if (added.error().code() == Code::not_found || input.bytes.size() <= 1024) {
+      gathered_.unknown.push_back({input.name, input.bytes});
+    } else {
+      answer_.pieces.emplace_back("unknown", printable(input.name))
+          .reject("format", "evidence or collateral of a known kind", added.error());
     }
-    auto& piece = answer_.pieces.emplace_back("unknown", input.name);
-    piece.reject("format", "evidence or collateral of a known kind", added.error());
   }
 
   void appraise_piece(const Piece& piece) {
-    Context context{collateral_, question_.policy, question_.now,
-                    memory_,     question_.nonce,  question_.report_data};
+    Context context{known_.collateral, question_.policy,      question_.now, memory_,
+                    question_.nonce,   question_.report_data, replays_};
     if (piece.nonce) {
       context.nonce = piece.nonce;
       context.report_data.reset();
@@ -136,7 +168,7 @@ class Appraiser {
 
   void check_unique() {
     std::map<std::string, std::size_t> seen;
-    for (const auto& piece : pieces_)
+    for (const auto& piece : gathered_.pieces)
       if (auto identity = piece.evidence->identity(); !identity.empty())
         ++seen[std::move(identity)];
     for (const auto& [identity, count] : seen)
@@ -166,18 +198,29 @@ class Appraiser {
              "bare evidence, which says nothing about models and policies");
   }
 
-  // Without evidence, reference values that were named are at least checked themselves.
-  void check_rims_alone() {
-    if (!answer_.pieces.empty()) return;
-    for (const auto& rim : collateral_.rims) {
-      Appraisal out{"rim", rim.version};
-      if (!check_rim(rim, question_.now, memory_, out)) answer_.pieces.push_back(std::move(out));
+  // A log that was named must be about something that was quoted, and agree with it.
+  void check_logs() {
+    for (const auto& [name, log] : known_.listed_logs) {
+      if (answer_.pieces.empty() || gathered_.pieces.empty()) {
+        describe_event_log(*log, answer_.pieces.emplace_back("event-log", printable(name)));
+        continue;
+      }
+      const auto* outcome = replays_.find(*log);
+      if ((outcome != nullptr && outcome->matched) || log->sha1_only()) continue;
+      if (outcome != nullptr && !outcome->expected.empty())
+        reason(Verdict::reject, "event-log", outcome->expected,
+               printable(name) + ": " + outcome->actual);
+      else
+        reason(Verdict::reject, "event-log", "a log about registers that were quoted",
+               printable(name) + " is about none of them");
     }
   }
 
   void judge_together() {
     check_unique();
-    check_rims_alone();
+    if (answer_.pieces.empty())
+      check_collateral(known_.collateral, question_.now, memory_, answer_.pieces);
+    check_logs();
     check_required();
     const bool has_gpu = count("nvidia-gpu") > 0;
     if (has_gpu && !answer_.pieces.empty())
@@ -195,15 +238,33 @@ class Appraiser {
 
   const Question& question_;
   SignatureMemory& memory_;
-  Collateral collateral_;
-  std::vector<Piece> pieces_;
+  Known known_;
+  Gathered gathered_;
+  LogReplays replays_;
   Answer answer_;
 };
 
 }  // namespace
 
+struct Verifier::Impl {
+  Known known;
+  SignatureMemory memory;
+};
+
+Verifier::Verifier(std::span<const Input> collateral) : impl_{std::make_unique<Impl>()} {
+  Question nothing{{}, collateral, {}, {}, {}, {}};
+  impl_->known = Appraiser{nothing, {}, impl_->memory}.read();
+}
+Verifier::~Verifier() = default;
+Verifier::Verifier(Verifier&&) noexcept = default;
+Verifier& Verifier::operator=(Verifier&&) noexcept = default;
+
+Answer Verifier::appraise(const Question& question) {
+  return Appraiser{question, impl_->known, impl_->memory}.run();
+}
+
 Answer appraise(const Question& question, SignatureMemory& memory) {
-  return Appraiser{question, memory}.run();
+  return Appraiser{question, {}, memory}.run();
 }
 
 Answer appraise(const Question& question) {

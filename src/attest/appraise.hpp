@@ -2,6 +2,7 @@
 // and judges them together.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -47,6 +48,24 @@ struct Answer {
 Answer appraise(const Question& question);
 // The same with a memory of checked signatures that outlives the call.
 Answer appraise(const Question& question, SignatureMemory& memory);
+
+// Verifier keeps what many appraisals share: collateral, read once, and which of its signatures and
+// of the certificates it met have verified. Times are judged anew for each question: nothing that
+// has expired is believed because it was once in force. Not thread-safe; make one per thread.
+class Verifier {
+ public:
+  // What cannot be read of `collateral` is said in every answer.
+  explicit Verifier(std::span<const Input> collateral = {});
+  ~Verifier();
+  Verifier(Verifier&&) noexcept;
+  Verifier& operator=(Verifier&&) noexcept;
+  // As the function above; question.collateral is used in addition, for this question only.
+  Answer appraise(const Question& question);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
 
 std::string render_text(const Answer& answer);
 std::string render_json(const Answer& answer);

@@ -8,7 +8,7 @@
 #include "attest/json.hpp"
 #include "attest/oids.hpp"
 #include "attest/snp.hpp"
-#include "attest/tpm_json.hpp"
+#include "attest/tpm_evidence.hpp"
 #include "core/text.hpp"
 #include "crypto/hash.hpp"
 
@@ -34,7 +34,7 @@ BytesView report_data_of(const HclReport& report) {
 
 struct AzureParts {
   Bytes hcl;
-  std::optional<TpmJsonQuote> quote;
+  std::optional<TpmParts> tpm;  // the quotes of its vTPM
   Bytes td_quote;
   std::vector<CertificatePtr> certificates;
 };
@@ -67,21 +67,44 @@ class AzureEvidence final : public Evidence {
     }
     if (!check_runtime(*report, report_data_of(*report), out)) return;
     if (!check_freshness(*report, context, out)) return;
-    if (!parts_.quote)
+    if (!parts_.tpm)
       out.warn("vtpm-not-quoted",
                "The vTPM's state is not part of this evidence: only the paravisor was measured.");
     // The hardware's report data name the runtime data; the nonce is the vTPM quote's.
     const Policy& policy = context.policy;
-    Context inner{context.collateral, policy, context.now, context.memory, {}, context.report_data};
+    Context inner{context.collateral,  policy,         context.now, context.memory, {},
+                  context.report_data, context.replays};
     if (report->kind == HclKind::snp)
       judge_snp(*report, inner, out);
     else
       judge_tdx(*report, inner, out);
   }
 
+  // The key that its runtime data name; nullopt when there is none that can be read.
+  std::optional<crypto::VerifyingKey> key() const {
+    const auto report = parse_hcl_report(parts_.hcl);
+    auto found = report ? attestation_key(*report) : fail(report.error());
+    return found ? std::optional{*std::move(found)} : std::nullopt;
+  }
+  // The same evidence with what belongs to it; what it has already, it keeps.
+  std::unique_ptr<AzureEvidence> with(const TpmParts* tpm, BytesView td_quote) const {
+    auto parts = parts_;
+    if (tpm != nullptr && !parts.tpm) parts.tpm = *tpm;
+    if (tpm == nullptr) parts.td_quote.assign(td_quote.begin(), td_quote.end());
+    return std::make_unique<AzureEvidence>(std::move(parts));
+  }
+  bool has_tpm() const noexcept { return parts_.tpm.has_value(); }
+  // The report data that a TD quote for this evidence must have; empty when it needs none.
+  Bytes td_report_data() const {
+    const auto report = parse_hcl_report(parts_.hcl);
+    if (!report || report->kind != HclKind::tdx || !parts_.td_quote.empty()) return {};
+    const auto data = report_data_of(*report);
+    return {data.begin(), data.end()};
+  }
+
  private:
   bool check_freshness(const HclReport& report, const Context& context, Appraisal& out) const {
-    if (!parts_.quote) {
+    if (!parts_.tpm) {
       check_report_data(report_data_of(report), context, out);
       return true;
     }
@@ -90,7 +113,7 @@ class AzureEvidence final : public Evidence {
       out.reject("vtpm-key", "the vTPM's key in the runtime data", key.error());
       return false;
     }
-    return check_tpm_quote(*parts_.quote, *key, context, out);
+    return check_tpm_quotes(*parts_.tpm, *key, context, out);
   }
 
   void judge_snp(const HclReport& hcl, const Context& context, Appraisal& out) const {
@@ -139,7 +162,9 @@ Result<AzureParts> from_json(const json::object& object) {
   out.hcl = *std::move(hcl);
   const auto* quote = object_member(object, object.contains("tpm_quote") ? "tpm_quote" : "quote");
   if (quote == nullptr) return fail(Code::malformed, "TPM quote in JSON");
-  TACIT_TRY(out.quote, read_tpm_json(*quote));
+  TACIT_TRY(auto signed_quote, read_tpm_json(*quote));
+  out.tpm.emplace();
+  out.tpm->quotes.push_back(std::move(signed_quote));
   if (object.contains("td_quote")) {
     auto td_quote = bytes_of(object, "td_quote");
     if (!td_quote) return fail(Code::malformed, "TD quote in JSON");
@@ -228,6 +253,63 @@ std::optional<Result<std::vector<EvidencePtr>>> find_azure(const Document& docum
   TACIT_TRY(auto parts, from_json(object));
   all.push_back(std::make_unique<AzureEvidence>(std::move(parts)));
   return all;
+}
+
+namespace {
+
+// Whether `piece` is a TD quote over that report data.
+bool is_td_quote_over(const Evidence& piece, BytesView report_data) {
+  const auto quote = parse_intel_quote(piece.raw());
+  return quote && quote->body != QuoteBody::sgx && equal(quote->td.report_data, report_data);
+}
+
+const TpmEvidence* as_tpm(const Evidence& piece) {
+  return dynamic_cast<const TpmEvidence*>(&piece);
+}
+
+const AzureEvidence* as_azure(const Piece& piece) {
+  return dynamic_cast<const AzureEvidence*>(piece.evidence.get());
+}
+
+// The piece that belongs to `azure`; end when there is none.
+std::vector<Piece>::iterator td_quote_of(const AzureEvidence& azure, std::vector<Piece>& pieces) {
+  const auto wanted = azure.td_report_data();
+  return std::ranges::find_if(pieces, [&](const Piece& one) {
+    return !wanted.empty() && is_td_quote_over(*one.evidence, wanted);
+  });
+}
+
+std::vector<Piece>::iterator tpm_of(const AzureEvidence& azure, std::vector<Piece>& pieces) {
+  const auto key = azure.key();
+  if (!key || azure.has_tpm()) return pieces.end();
+  const auto own = std::ranges::find_if(pieces, [&](const Piece& one) {
+    const auto* tpm = as_tpm(*one.evidence);
+    return tpm != nullptr && tpm->is_signed_by(*key);
+  });
+  if (own != pieces.end()) return own;
+  // A quote of another key than this machine's is for this machine's checks to refuse.
+  return std::ranges::find_if(pieces,
+                              [](const Piece& one) { return as_tpm(*one.evidence) != nullptr; });
+}
+
+}  // namespace
+
+void combine_azure(Gathered& gathered) {
+  auto& pieces = gathered.pieces;
+  for (std::size_t i = 0; i < pieces.size(); ++i) {
+    for (const auto find : {td_quote_of, tpm_of}) {
+      const auto* azure = as_azure(pieces[i]);
+      if (azure == nullptr) break;
+      const auto part = find(*azure, pieces);
+      if (part == pieces.end()) continue;
+      const auto* tpm = as_tpm(*part->evidence);
+      auto whole = azure->with(tpm == nullptr ? nullptr : &tpm->parts(), part->evidence->raw());
+      pieces[i].name += " + " + part->name;
+      pieces[i].evidence = std::move(whole);
+      if (part - pieces.begin() < static_cast<std::ptrdiff_t>(i)) --i;
+      pieces.erase(part);
+    }
+  }
 }
 
 }  // namespace tacit::attest

@@ -23,5 +23,8 @@ Result<crypto::VerifyingKey> attestation_key(const HclReport& report);
 // Raw HCL reports, and the JSON of attestation agents ("hcl_report", "tpm_quote", "vcek",
 // "td_quote"; the older one has "report" and "quote").
 std::optional<Result<std::vector<EvidencePtr>>> find_azure(const Document& document);
+// An HCL report, the quote of its vTPM, and the TD quote are one machine's evidence, also when they
+// are files of their own.
+void combine_azure(Gathered& gathered);
 
 }  // namespace tacit::attest

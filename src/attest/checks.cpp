@@ -64,7 +64,39 @@ void check_values(const std::vector<NamedValues>& wanted, const NamedViews& foun
         "to be what you expect.");
 }
 
-void check_freshness_asked(const Context& context, Appraisal& out) {
+void check_denied(const std::vector<NamedValues>& denied, const NamedViews& found, Appraisal& out) {
+  for (const auto& rule : denied) {
+    const auto at =
+        std::ranges::find(found, std::string_view{rule.name}, &NamedViews::value_type::first);
+    if (at == found.end())
+      out.reject("denied", rule.name + " other than " + list_of(rule.accepted),
+                 "this evidence has no " + rule.name);
+    else if (std::ranges::any_of(rule.accepted,
+                                 [&](const Bytes& value) { return equal(value, at->second); }))
+      out.reject("denied", rule.name + " other than " + list_of(rule.accepted), to_hex(at->second));
+  }
+}
+
+namespace {
+
+// A challenge of one's own makes evidence young enough; without it, only a signed time can.
+void check_age(const Context& context, std::optional<UnixTime> made, Appraisal& out) {
+  const auto& limit = context.policy.evidence_age_max_s;
+  if (!limit) return;
+  const auto wanted = "evidence of at most " + std::to_string(*limit) + " seconds";
+  if (made) {
+    const auto age = (context.now - *made).count();
+    if (age > static_cast<std::int64_t>(*limit))
+      out.reject("evidence-age", wanted, std::to_string(age) + " seconds");
+  } else if (!context.nonce && !context.report_data) {
+    out.cannot_tell("evidence-age", wanted, "it has no time, and no nonce was given");
+  }
+}
+
+}  // namespace
+
+void check_freshness_asked(const Context& context, Appraisal& out, std::optional<UnixTime> made) {
+  check_age(context, made, out);
   if (context.nonce || context.report_data) return;
   if (context.policy.require_nonce)
     out.cannot_tell("freshness", "a nonce or report data to compare with", "none was given");
@@ -86,8 +118,9 @@ void check_report_data(BytesView report_data, const Context& context, Appraisal&
     out.reject("nonce", to_hex(*context.nonce) + " (zero-padded)", to_hex(report_data));
 }
 
-void check_nonce(BytesView nonce, const Context& context, Appraisal& out) {
-  check_freshness_asked(context, out);
+void check_nonce(BytesView nonce, const Context& context, Appraisal& out,
+                 std::optional<UnixTime> made) {
+  check_freshness_asked(context, out, made);
   if (context.nonce && (context.nonce->empty() || !constant_time_equal(*context.nonce, nonce)))
     out.reject("nonce", to_hex(*context.nonce), nonce.empty() ? "none" : to_hex(nonce));
 }

@@ -27,8 +27,13 @@ void check_values(const std::vector<NamedValues>& wanted, const NamedViews& foun
 void check_report_data(BytesView report_data, const Context& context, Appraisal& out);
 // The same for formats with a nonce field of their own. `report_data`, if given, is compared too
 // when the format has such a field; a rejection when it has none.
-void check_nonce(BytesView nonce, const Context& context, Appraisal& out);
-void check_freshness_asked(const Context& context, Appraisal& out);
+void check_nonce(BytesView nonce, const Context& context, Appraisal& out,
+                 std::optional<UnixTime> made = {});
+// `made` is when the evidence says, under its signature, that it was made.
+void check_freshness_asked(const Context& context, Appraisal& out,
+                           std::optional<UnixTime> made = {});
+// No value of `found` may be one that the policy denies.
+void check_denied(const std::vector<NamedValues>& denied, const NamedViews& found, Appraisal& out);
 
 bool all_zero(BytesView bytes) noexcept;
 bool equal(BytesView a, BytesView b) noexcept;

@@ -57,14 +57,14 @@ Result<void> add_pcs(Collateral& out, const json::object& object, std::string_vi
   if (const auto member = raw_member(text, "tcbInfo")) {
     TACIT_TRY(auto info, parse_tcb_info(*member));
     info.signature = std::move(signature);
-    out.tcb_infos.push_back(std::move(info));
+    out.tcb_infos.push_back(std::make_shared<const TcbInfo>(std::move(info)));
     return {};
   }
   const auto member = raw_member(text, "enclaveIdentity");
   if (!member) return fail(Code::malformed, "response of Intel's service");
   TACIT_TRY(auto identity, parse_qe_identity(*member));
   identity.signature = std::move(signature);
-  out.qe_identities.push_back(std::move(identity));
+  out.qe_identities.push_back(std::make_shared<const QeIdentity>(std::move(identity)));
   return {};
 }
 
@@ -74,13 +74,13 @@ Result<void> add_quote_collateral(Collateral& out, const json::object& object) {
     TACIT_TRY(auto info, parse_tcb_info(*text));
     TACIT_TRY(info.signature, signature_of(text_member(object, "tcb_info_signature")));
     TACIT_TRY(info.issuer_chain, chain_member(object, "tcb_info_issuer_chain"));
-    out.tcb_infos.push_back(std::move(info));
+    out.tcb_infos.push_back(std::make_shared<const TcbInfo>(std::move(info)));
   }
   if (const auto text = text_member(object, "qe_identity")) {
     TACIT_TRY(auto identity, parse_qe_identity(*text));
     TACIT_TRY(identity.signature, signature_of(text_member(object, "qe_identity_signature")));
     TACIT_TRY(identity.issuer_chain, chain_member(object, "qe_identity_issuer_chain"));
-    out.qe_identities.push_back(std::move(identity));
+    out.qe_identities.push_back(std::make_shared<const QeIdentity>(std::move(identity)));
   }
   for (const auto* const name : {"root_ca_crl", "pck_crl"})
     if (const auto text = text_member(object, name)) TACIT_CHECK(add_crl_text(out, *text));
@@ -91,17 +91,23 @@ Result<void> add_quote_collateral(Collateral& out, const json::object& object) {
 
 std::size_t num_items(const Collateral& c) {
   return c.certificates.size() + c.crls.size() + c.tcb_infos.size() + c.qe_identities.size() +
-         c.rims.size();
+         c.rims.size() + c.event_logs.size();
 }
 
-Result<void> add_recognised(Collateral& out, BytesView bytes) {
+Result<void> add_recognised(Collateral& out, BytesView bytes, bool named) {
   auto text = as_text(bytes);
   while (text.starts_with('#'))  // comments before PEM, as people write them
     text.remove_prefix(std::min(text.find('\n'), text.size() - 1) + 1);
   if (text.starts_with("-----BEGIN ")) return add_pem(out, text);
+  if (is_event_log(bytes)) {
+    TACIT_TRY(auto log, parse_event_log(bytes));
+    out.event_logs.push_back(std::move(log));
+    return {};
+  }
   if (is_rim(bytes)) {
     TACIT_TRY(auto rim, parse_rim(bytes));
-    out.rims.push_back(std::move(rim));
+    rim.named = named;
+    out.rims.push_back(std::make_shared<const Rim>(std::move(rim)));
     return {};
   }
   while (!text.empty() && std::string_view{" \t\r\n"}.contains(text.back())) text.remove_suffix(1);
@@ -127,8 +133,8 @@ Result<void> add_recognised(Collateral& out, BytesView bytes) {
 
 }  // namespace
 
-Result<void> Collateral::add(BytesView bytes) {
-  TACIT_CHECK(add_recognised(*this, bytes));
+Result<void> Collateral::add(BytesView bytes, bool named) {
+  TACIT_CHECK(add_recognised(*this, bytes, named));
   if (num_items(*this) > kCollateralItemsMax)
     return fail(Error{Code::too_large, "number of pieces of collateral"}.with("limit",
                                                                               kCollateralItemsMax));

@@ -1,8 +1,9 @@
-// The one list of evidence formats, most specific first.
+// The one list of evidence formats, most specific first; what they join, they join in this order.
 #include <array>
 
 #include "attest/azure.hpp"
 #include "attest/evidence.hpp"
+#include "attest/google_attestation.hpp"
 #include "attest/intel.hpp"
 #include "attest/nitro.hpp"
 #include "attest/nvidia.hpp"
@@ -13,9 +14,13 @@ namespace tacit::attest {
 
 std::span<const EvidenceFormat> evidence_formats() {
   static constexpr std::array kFormats{
-      EvidenceFormat{"nitro", find_nitro},        EvidenceFormat{"nvidia", find_nvidia},
-      EvidenceFormat{"azure", find_azure},        EvidenceFormat{"tpm", find_tpm},
-      EvidenceFormat{"sev-snp", find_snp_report}, EvidenceFormat{"intel-quote", find_intel_quote},
+      EvidenceFormat{"nitro", find_nitro},
+      EvidenceFormat{"nvidia", find_nvidia},
+      EvidenceFormat{"google-attestation", find_google_attestation},
+      EvidenceFormat{"tpm", find_tpm, combine_tpm},
+      EvidenceFormat{"azure", find_azure, combine_azure},
+      EvidenceFormat{"sev-snp", find_snp_report},
+      EvidenceFormat{"intel-quote", find_intel_quote},
   };
   return kFormats;
 }

@@ -5,6 +5,8 @@
 #include <array>
 
 #include "attest/checks.hpp"
+#include "attest/event_log_check.hpp"
+#include "attest/intel_statement.hpp"
 #include "attest/intel_tcb.hpp"
 #include "attest/json.hpp"
 #include "attest/roots.hpp"
@@ -16,7 +18,6 @@ namespace {
 
 using crypto::SignatureScheme;
 
-constexpr std::string_view kTcbSigning = "Intel SGX TCB Signing";
 constexpr std::string_view kPckLeaf = "Intel SGX PCK Certificate";
 constexpr std::string_view kPlatformCa = "Intel SGX PCK Platform CA";
 constexpr std::string_view kProcessorCa = "Intel SGX PCK Processor CA";
@@ -34,20 +35,12 @@ struct Pck {
   PckPlatform platform;
 };
 
-void check_revocation(const Certificate& certificate, const Certificate& issuer,
-                      const Context& context, Appraisal& out) {
-  const auto answer =
-      revocation_of(certificate, issuer, context.collateral.crls, context.now, context.memory);
-  const auto what = "a revocation list in force that clears \"" + certificate.common_name() + "\"";
-  if (answer.state == Revocation::revoked) out.reject("revocation", what, answer.why);
-  // A list that is there but not in force is expired (or future) collateral; none is missing.
-  if (answer.state == Revocation::unknown && answer.why.starts_with("the list"))
-    out.reject("revocation", what, answer.why);
-  else if (answer.state == Revocation::unknown)
-    out.cannot_tell("revocation", what, answer.why);
+IntelTrust trust_of(const Context& context, bool require_crl) {
+  return {context.collateral, context.now, context.memory, require_crl};
 }
 
-std::optional<Pck> check_pck(const IntelQuote& quote, const Context& context, Appraisal& out) {
+std::optional<Pck> check_pck(const IntelQuote& quote, const Context& context,
+                             const IntelPolicy& policy, Appraisal& out) {
   auto chain = parse_certificate_chain(as_text(quote.certificates));
   if (!chain) {
     out.reject("pck-chain", "a chain of certificates in the quote", chain.error());
@@ -74,8 +67,9 @@ std::optional<Pck> check_pck(const IntelQuote& quote, const Context& context, Ap
     return std::nullopt;
   }
   platform->multi_package = issuer == kPlatformCa;
-  check_revocation(*(*chain)[1], root, context, out);
-  check_revocation(leaf, *(*chain)[1], context, out);
+  const auto trust = trust_of(context, policy.require_crl);
+  check_intel_revocation(*(*chain)[1], root, trust, out);
+  check_intel_revocation(leaf, *(*chain)[1], trust, out);
   return Pck{*std::move(chain), *std::move(platform)};
 }
 
@@ -104,78 +98,32 @@ bool check_signatures(const IntelQuote& quote, const Certificate& pck, Appraisal
   return true;
 }
 
-// Every TCB signing certificate at hand; the same key has been certified more than once.
-std::vector<CertificatePtr> signers(const Collateral& collateral) {
-  std::vector<CertificatePtr> out;
-  const auto take = [&](const std::vector<CertificatePtr>& chain) {
-    for (const auto& one : chain)
-      if (one->common_name() == kTcbSigning) out.push_back(one);
-  };
-  take(collateral.certificates);
-  for (const auto& info : collateral.tcb_infos) take(info.issuer_chain);
-  for (const auto& identity : collateral.qe_identities) take(identity.issuer_chain);
-  return out;
-}
-
-// Whether one of `candidates` vouches for the statement now. Adds nothing to `out` on success.
-bool check_statement(const IntelStatement& statement, std::span<const CertificatePtr> candidates,
-                     const Context& context, Appraisal& out) {
-  if (context.now < statement.issue_date || context.now > statement.next_update) {
-    out.reject("collateral-dates", "collateral in force at " + format_time(context.now),
-               statement.id + " is in force from " + format_time(statement.issue_date) + " to " +
-                   format_time(statement.next_update));
-    return false;
-  }
+// Whether Intel vouches for the statement now, and it is young enough for the policy.
+bool check_statement(const IntelStatement& statement, const Context& context, bool require_crl,
+                     Appraisal& out) {
+  if (!check_intel_statement(statement, trust_of(context, require_crl), out)) return false;
   const auto age = (context.now - statement.issue_date).count();
-  if (context.policy.collateral_age_max_s &&
-      static_cast<std::uint64_t>(age) > *context.policy.collateral_age_max_s) {
-    out.reject("collateral-age",
-               "at most " + std::to_string(*context.policy.collateral_age_max_s) + " seconds",
-               std::to_string(age) + " seconds");
-    return false;
-  }
-  const auto& root = *root_certificate(RootId::intel_sgx);
-  Appraisal problems{"", ""};
-  for (const auto& signer : candidates) {
-    Appraisal scratch{"", ""};
-    const std::array chain{signer};
-    if (chain_to_root(chain, root, {context.now}, context.memory, "tcb-signer", scratch) &&
-        !signer->is_ca) {
-      check_revocation(*signer, root, context, scratch);
-      if (!context.memory.verify(*signer->key, SignatureScheme::ecdsa_sha256_raw,
-                                 as_bytes(statement.signed_text), statement.signature))
-        scratch.reject("collateral-signature", statement.id + " signed by Intel's TCB signing key",
-                       "its signature does not verify");
-      if (scratch.reasons().empty()) return true;
-    }
-    problems = std::move(scratch);
-  }
-  if (candidates.empty())
-    out.cannot_tell("tcb-signer", "the certificate of Intel's TCB signing key", "none was given");
-  for (const auto& reason : problems.reasons()) {
-    // The rule of a reason is a literal; these are the ones that the loop above can add.
-    if (reason.verdict == Verdict::reject)
-      out.reject("collateral-signature", reason.expected, reason.actual);
-    else
-      out.cannot_tell("revocation", reason.expected, reason.actual);
-  }
+  const auto& limit = context.policy.collateral_age_max_s;
+  if (!limit || static_cast<std::uint64_t>(age) <= *limit) return true;
+  out.reject("collateral-age", "at most " + std::to_string(*limit) + " seconds",
+             std::to_string(age) + " seconds");
   return false;
 }
 
 // The newest statement among `matching` that holds now; null, with reasons, when there is none.
 template <class Statement>
 const Statement* pick(const std::vector<const Statement*>& matching, Literal rule,
-                      const std::string& wanted, const Context& context, Appraisal& out) {
+                      const std::string& wanted, const Context& context, bool require_crl,
+                      Appraisal& out) {
   if (matching.empty()) {
     out.cannot_tell(rule, wanted, "none was given");
     return nullptr;
   }
-  const auto candidates = signers(context.collateral);
   const Statement* best = nullptr;
   Appraisal problems{"", ""};
   for (const auto* one : matching) {
     Appraisal scratch{"", ""};
-    if (!check_statement(*one, candidates, context, scratch)) {
+    if (!check_statement(*one, context, require_crl, scratch)) {
       problems = std::move(scratch);
       continue;
     }
@@ -255,18 +203,18 @@ void check_tcb(const IntelQuote& quote, const Pck& pck, const Context& context,
   const std::string_view qe = tdx ? "TD_QE" : "QE";
   std::vector<const TcbInfo*> infos;
   for (const auto& one : context.collateral.tcb_infos)
-    if (one.id == kind && one.fmspc == pck.platform.fmspc && one.pce_id == pck.platform.pce_id)
-      infos.push_back(&one);
+    if (one->id == kind && one->fmspc == pck.platform.fmspc && one->pce_id == pck.platform.pce_id)
+      infos.push_back(one.get());
   std::vector<const QeIdentity*> identities;
   for (const auto& one : context.collateral.qe_identities)
-    if (one.id == qe) identities.push_back(&one);
+    if (one->id == qe) identities.push_back(one.get());
   const auto* info =
       pick(infos, "tcb-info",
            "Intel's " + std::string{kind} + " TCB info for FMSPC " + to_hex(pck.platform.fmspc),
-           context, out);
+           context, policy.require_crl, out);
   const auto* identity =
       pick(identities, "qe-identity", "Intel's identity of the quoting enclave " + std::string{qe},
-           context, out);
+           context, policy.require_crl, out);
   std::vector<TcbMatch> parts;
   if (info != nullptr) {
     auto platform = match_platform(*info, pck.platform, tdx ? &quote.td : nullptr);
@@ -363,6 +311,27 @@ void check_enclave(const SgxReport& report, const IntelPolicy& policy, Appraisal
   out.warn("debug", "This enclave can be debugged: the host may read and change its memory.");
 }
 
+// The log beside a quote in JSON: text of a list of events, or that list.
+Result<EventLogPtr> json_log(const boost::json::object& object) {
+  const auto* member = object.if_contains("event_log");
+  if (member == nullptr) return EventLogPtr{};
+  if (member->is_array()) return parse_event_log_json(boost::json::serialize(*member));
+  const auto text = text_member(object, "event_log");
+  if (!text || text->empty()) return EventLogPtr{};
+  if (text->starts_with('[')) return parse_event_log_json(*text);
+  auto bytes = from_hex(*text);
+  if (!bytes) bytes = from_base64(*text);
+  if (!bytes) return fail(Code::malformed, "event log beside a quote");
+  return parse_event_log(*bytes);
+}
+
+void check_rtmrs(const TdReport& td, const EventLogPtr& own, const Context& context,
+                 Appraisal& out) {
+  QuotedRegisters rtmrs{QuotedRegisters::Of::td, kLogSha384, {}};
+  for (std::uint32_t i = 0; i < 4; ++i) rtmrs.values.emplace(i, td.rtmr[i]);
+  check_event_logs({&rtmrs, 1}, own, context, out);
+}
+
 // The quote inside of a JSON object, as guest tools write it: {"quote": hexadecimal or base64}.
 std::optional<Bytes> json_quote(const Document& document) {
   if (!document.is_json) return std::nullopt;
@@ -380,10 +349,12 @@ std::optional<Bytes> json_quote(const Document& document) {
 
 class IntelEvidence final : public Evidence {
  public:
-  IntelEvidence(Bytes bytes) : bytes_{std::move(bytes)} {}
+  explicit IntelEvidence(Bytes bytes, EventLogPtr log = {})
+      : bytes_{std::move(bytes)}, log_{std::move(log)} {}
   std::string_view kind() const override {
     return bytes_[4] == std::byte{0x81} && bytes_[0] != std::byte{3} ? "tdx" : "sgx";
   }
+  BytesView raw() const override { return bytes_; }
   void appraise(const Context& context, Appraisal& out) const override {
     const auto quote = parse_intel_quote(bytes_);
     if (!quote) {
@@ -393,21 +364,23 @@ class IntelEvidence final : public Evidence {
     check_report_data(
         quote->body == QuoteBody::sgx ? quote->enclave.report_data : quote->td.report_data, context,
         out);
-    appraise_intel_quote(*quote, context, out);
+    appraise_intel_quote(*quote, context, out, log_);
   }
 
  private:
   Bytes bytes_;
+  EventLogPtr log_;
 };
 
 }  // namespace
 
-void appraise_intel_quote(const IntelQuote& quote, const Context& context, Appraisal& out) {
+void appraise_intel_quote(const IntelQuote& quote, const Context& context, Appraisal& out,
+                          const EventLogPtr& log) {
   const bool tdx = quote.body != QuoteBody::sgx;
   const auto& policy = tdx ? context.policy.tdx : context.policy.sgx;
   if (to_hex(quote.qe_vendor_id) != kIntelVendorId)
     out.reject("qe-vendor", std::string{kIntelVendorId} + " (Intel)", to_hex(quote.qe_vendor_id));
-  const auto pck = check_pck(quote, context, out);
+  const auto pck = check_pck(quote, context, policy, out);
   if (!pck) return;
   if (!check_signatures(quote, *pck->chain[0], out)) return;
   out.claim("quote_version", std::to_string(quote.version), Source::hardware);
@@ -417,10 +390,13 @@ void appraise_intel_quote(const IntelQuote& quote, const Context& context, Appra
   check_tcb(quote, *pck, context, policy, out);
   static constexpr std::array<std::string_view, 1> kTdCode{"mr_td"};
   static constexpr std::array<std::string_view, 1> kSgxCode{"mr_enclave"};
-  if (tdx)
+  if (tdx) {
     check_td(quote.td, policy, out);
-  else
+    check_rtmrs(quote.td, log, context, out);
+  } else {
     check_enclave(quote.enclave, policy, out);
+  }
+  check_denied(policy.denied, values, out);
   check_values(policy.values, values, tdx ? kTdCode : kSgxCode, context, out);
   warn_physical(out);
   out.complete();
@@ -435,7 +411,9 @@ std::optional<Result<std::vector<EvidencePtr>>> find_intel_quote(const Document&
   }
   auto quote = json_quote(document);
   if (!quote) return std::nullopt;
-  all.push_back(std::make_unique<IntelEvidence>(*std::move(quote)));
+  const auto value = parse_json(as_text(document.raw));
+  TACIT_TRY(auto log, json_log(value->get_object()));
+  all.push_back(std::make_unique<IntelEvidence>(*std::move(quote), std::move(log)));
   return all;
 }
 

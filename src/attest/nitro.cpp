@@ -135,12 +135,13 @@ std::optional<crypto::VerifyingKey> check_chain(const NitroDocument& document,
   return chain[0]->key;
 }
 
-void check_time(const NitroDocument& document, const Context& context, Appraisal& out) {
+UnixTime check_time(const NitroDocument& document, const Context& context, Appraisal& out) {
   const UnixTime made{Seconds{static_cast<std::int64_t>(document.timestamp_ms / 1000)}};
   out.claim("timestamp", format_time(made), Source::hardware);
   if (made > context.now)
     out.reject("nitro-time", "a document made before " + format_time(context.now),
                format_time(made));
+  return made;
 }
 
 void check_debug(const NitroDocument& document, const Context& context, Appraisal& out) {
@@ -183,7 +184,7 @@ class NitroEvidence final : public Evidence {
       return;
     }
     out.claim("module_id", document.module_id, Source::hardware);
-    check_time(document, context, out);
+    const auto made = check_time(document, context, out);
     std::vector<std::string> names;
     names.reserve(kPcrsMax);
     NamedViews values;
@@ -198,7 +199,7 @@ class NitroEvidence final : public Evidence {
       if (!value.empty() && !(name.starts_with("pcr") && all_zero(value)))
         out.claim(std::string{name}, value, Source::hardware);
     check_debug(document, context, out);
-    check_nonce(document.nonce, context, out);
+    check_nonce(document.nonce, context, out, made);
     if (context.report_data && !equal(*context.report_data, document.user_data))
       out.reject("report-data", to_hex(*context.report_data), to_hex(document.user_data));
     static constexpr std::array<std::string_view, 1> kCode{"pcr0"};

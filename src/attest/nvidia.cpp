@@ -21,20 +21,6 @@ bool names_nvidia(const Certificate& certificate) {
   return as_text(certificate.subject).contains("NVIDIA");
 }
 
-// From `leaf` upwards by name, as far as there are certificates.
-Chain build_chain(CertificatePtr leaf, std::span<const CertificatePtr> from) {
-  Chain chain{std::move(leaf)};
-  const auto& root = *root_certificate(RootId::nvidia_device);
-  while (chain.size() < kChainLengthMax && !equal(chain.back()->issuer, root.subject)) {
-    const auto next = std::ranges::find_if(from, [&](const CertificatePtr& c) {
-      return equal(c->subject, chain.back()->issuer) && !equal(c->der, chain.back()->der);
-    });
-    if (next == from.end()) break;
-    chain.push_back(*next);
-  }
-  return chain;
-}
-
 bool verifies(const NvidiaReport& report, const Certificate& certificate) {
   return certificate.key->kind() == crypto::KeyKind::ecdsa_p384 &&
          certificate.key
@@ -45,12 +31,14 @@ bool verifies(const NvidiaReport& report, const Certificate& certificate) {
 
 // The chain whose leaf signed the report; empty, with the reason, when there is none.
 Chain find_chain(const NvidiaReport& report, std::span<const CertificatePtr> certificates,
-                 Appraisal& out) {
+                 const Context& context, Appraisal& out) {
   bool any = false;
   for (const auto& one : certificates) {
     if (!names_nvidia(*one)) continue;
     any = true;
-    if (!one->is_ca && verifies(report, *one)) return build_chain(one, certificates);
+    if (!one->is_ca && verifies(report, *one))
+      return build_chain(one, certificates, *root_certificate(RootId::nvidia_device), context.now,
+                         context.memory);
   }
   if (any)
     out.reject("report-signature", "a report signed by the device's certificate",
@@ -72,14 +60,41 @@ void check_fwid(const NvidiaReport& report, const Certificate& leaf, Appraisal& 
     out.reject("device-chain", "firmware " + to_hex(info->last(48)), to_hex(at->second));
 }
 
+struct WantedRim {
+  std::string_view what;  // for people
+  std::string version;
+  std::string_view edition;
+  bool is_driver = false;
+};
+
+// No RIM of that version verifies: why, from what was given.
+void explain_missing(const WantedRim& wanted, const Context& context, Appraisal& out) {
+  const auto& rims = context.collateral.rims;
+  const auto expected = "the RIM of " + std::string{wanted.what} + " " + wanted.version;
+  const bool tampered = !rims.empty() && std::ranges::all_of(rims, [](const auto& rim) {
+    return rim->document_digest != rim->stated_digest;
+  });
+  const auto other = std::ranges::find_if(rims, [&](const auto& rim) {
+    return rim->named && rim->is_driver() == wanted.is_driver &&
+           iequals_ascii(rim->edition, wanted.edition);
+  });
+  if (tampered)
+    out.reject("rim", expected, "one that was changed after it was signed");
+  else if (other != rims.end())
+    out.reject("rim", expected, "one for another version, " + (*other)->version);
+  else
+    out.cannot_tell("rim", expected, "none was given");
+}
+
 // The newest RIM of that version and edition that verifies; null, with reasons, when none does.
-const Rim* find_rim(std::string_view what, const std::string& version, std::string_view edition,
-                    const Context& context, Appraisal& out) {
+const Rim* find_rim(const WantedRim& wanted, const Context& context, Appraisal& out) {
   const Rim* best = nullptr;
   bool any = false;
   Appraisal problems{"", ""};
-  for (const auto& rim : context.collateral.rims) {
-    if (!iequals_ascii(rim.version, version) || !iequals_ascii(rim.edition, edition)) continue;
+  for (const auto& given : context.collateral.rims) {
+    const auto& rim = *given;
+    if (!iequals_ascii(rim.version, wanted.version) || !iequals_ascii(rim.edition, wanted.edition))
+      continue;
     any = true;
     Appraisal scratch{"", ""};
     if (!check_rim(rim, context.now, context.memory, scratch))
@@ -88,15 +103,7 @@ const Rim* find_rim(std::string_view what, const std::string& version, std::stri
       best = &rim;
   }
   if (best != nullptr) return best;
-  const auto& rims = context.collateral.rims;
-  const bool tampered = !rims.empty() && std::ranges::all_of(rims, [](const Rim& rim) {
-    return rim.document_digest != rim.stated_digest;
-  });
-  const auto wanted = "the RIM of " + std::string{what} + " " + version;
-  if (!any && tampered)
-    out.reject("rim", wanted, "one that was changed after it was signed");
-  else if (!any)
-    out.cannot_tell("rim", wanted, "none was given");
+  if (!any) explain_missing(wanted, context, out);
   for (const auto& reason : problems.reasons()) out.reject("rim", reason.expected, reason.actual);
   return nullptr;
 }
@@ -152,14 +159,15 @@ bool is_product(const Certificate& leaf, const Rim& rim) {
 void check_rims(const NvidiaReport& report, const Certificate& leaf, const Context& context,
                 Appraisal& out) {
   const auto edition = report.is_gpu() ? "GPU" : "SWITCH";
-  const auto* vbios = find_rim("the VBIOS", report.vbios_version(), edition, context, out);
+  const auto* vbios = find_rim({"the VBIOS", report.vbios_version(), edition, false}, context, out);
   if (vbios != nullptr) {
     if (!is_product(leaf, *vbios))
       out.reject("rim", "a RIM for " + leaf.common_name(), "one for " + vbios->product);
     compare(report, *vbios, "vbios", out);
   }
   if (!report.is_gpu()) return;
-  const auto* driver = find_rim("the driver", report.driver_version(), edition, context, out);
+  const auto* driver =
+      find_rim({"the driver", report.driver_version(), edition, true}, context, out);
   if (driver == nullptr) return;
   compare(report, *driver, "driver", out);
   if (vbios != nullptr && active_twice(*vbios, *driver))
@@ -195,9 +203,9 @@ class NvidiaEvidence final : public Evidence {
         out.reject("device-chain", "a chain of certificates", own.error());
         return;
       }
-      chain = find_chain(*report, *own, out);
+      chain = find_chain(*report, *own, context, out);
     } else {
-      chain = find_chain(*report, context.collateral.certificates, out);
+      chain = find_chain(*report, context.collateral.certificates, context, out);
     }
     if (!chain.empty()) judge(*report, chain, context, out);
   }

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "attest/x509.hpp"
 #include "core/bytes.hpp"
 
 namespace tacit::attest {
@@ -25,7 +26,9 @@ struct IntelPolicy {
   std::vector<std::string> advisories_allowed{"*"};
   std::uint64_t tcb_evaluation_min = 0;
   bool debug = false;
+  bool require_crl = true;          // without a revocation list in force: no accept
   std::vector<NamedValues> values;  // registers by name, and "ppid", "fmspc"
+  std::vector<NamedValues> denied;  // values of these names that are refused
 };
 
 struct SnpPolicy {
@@ -37,6 +40,7 @@ struct SnpPolicy {
   std::uint64_t guest_svn_min = 0;
   std::optional<std::uint64_t> bootloader_min, tee_min, snp_min, microcode_min, fmc_min;
   std::vector<NamedValues> values;  // "measurement", "host_data", "chip_id", ...
+  std::vector<NamedValues> denied;
 };
 
 struct NvidiaPolicy {
@@ -52,8 +56,10 @@ struct NitroPolicy {
 };
 
 struct TpmPolicy {
-  bool sha1 = false;
-  std::vector<NamedValues> values;  // "pcr0"... of the SHA-256 bank
+  bool sha1 = false;                  // whether values of the SHA-1 bank count
+  std::vector<Bytes> keys;            // SHA-256 of attestation keys (SubjectPublicKeyInfo) to trust
+  std::vector<CertificatePtr> roots;  // of TPMs, beside the built-in ones of clouds
+  std::vector<NamedValues> values;    // "pcr0"... of the SHA-256 bank
 };
 
 // What a server's evidence bundle must say beside the hardware's evidence (bundle.hpp).
@@ -68,6 +74,7 @@ struct Policy {
   bool require_measurements = false;  // evidence whose code is not pinned cannot be accepted
   bool require_nonce = false;         // evidence must be bound to a nonce or report data given
   std::optional<std::uint64_t> collateral_age_max_s;
+  std::optional<std::uint64_t> evidence_age_max_s;  // where evidence says when it was made
   std::vector<std::string> required;  // kinds that must be there: "tdx", "sev-snp", "nvidia-gpu"...
   IntelPolicy tdx;
   IntelPolicy sgx;

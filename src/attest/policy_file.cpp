@@ -81,15 +81,28 @@ class Table {
       out.push_back(*value);
     }
   }
-  // A list of SHA-256 digests in hexadecimal.
-  void take_digests(std::string_view key, AcceptedValues& out) {
-    std::vector<std::string> list;
-    take(key, list);
-    if (!list.empty()) out.clear();
-    for (const auto& text : list) {
-      auto bytes = from_hex(text);
+  // A list of SHA-256 digests, in hexadecimal.
+  void take_digests(std::string_view key, std::vector<Bytes>& out) {
+    std::vector<std::string> texts;
+    take(key, texts);
+    if (!texts.empty()) out.clear();
+    for (const auto& text : texts) {
+      auto bytes = from_hex(text.starts_with("sha256:") ? text.substr(7) : text);
       if (!bytes || bytes->size() != 32) return wrong(key);
       out.push_back(*std::move(bytes));
+    }
+  }
+  // A list of texts in PEM, each of certificates.
+  void take_pem(std::string_view key, std::vector<CertificatePtr>& out) {
+    const auto* node = find(key);
+    if (node == nullptr) return;
+    const auto* list = node->as_array();
+    if (list == nullptr || list->size() > kListMax) return wrong(key);
+    for (const auto& one : *list) {
+      const auto text = one.value_exact<std::string>();
+      const auto chain = parse_certificate_chain(text.value_or(""));
+      if (!chain) return wrong(key);
+      out.insert(out.end(), chain->begin(), chain->end());
     }
   }
   // The table `key` of lists of hexadecimal values, of any names.
@@ -163,7 +176,9 @@ Result<void> read_intel(const toml::table& from, const char* path, IntelPolicy& 
   table.take("advisories_allowed", out.advisories_allowed);
   table.take("tcb_evaluation_min", out.tcb_evaluation_min);
   table.take("debug", out.debug);
+  table.take("require_crl", out.require_crl);
   table.take("values", out.values);
+  table.take("denied", out.denied);
   return table.done();
 }
 
@@ -181,6 +196,7 @@ Result<void> read_snp(const toml::table& from, SnpPolicy& out) {
   table.take("microcode_min", out.microcode_min);
   table.take("fmc_min", out.fmc_min);
   table.take("values", out.values);
+  table.take("denied", out.denied);
   return table.done();
 }
 
@@ -202,6 +218,8 @@ Result<void> read_others(Table& top, Policy& out) {
   if (const auto* from = top.table("tpm")) {
     Table table{*from, "tpm."};
     table.take("sha1", out.tpm.sha1);
+    table.take_digests("keys", out.tpm.keys);
+    table.take_pem("roots", out.tpm.roots);
     table.take("values", out.tpm.values);
     TACIT_CHECK(table.done());
   }
@@ -241,6 +259,7 @@ Result<Policy> parse_policy(std::string_view text) {
   top.take("require_measurements", out->require_measurements);
   top.take("require_nonce", out->require_nonce);
   top.take("collateral_age_max_s", out->collateral_age_max_s);
+  top.take("evidence_age_max_s", out->evidence_age_max_s);
   top.take("required", out->required);
   if (const auto* from = top.table("tdx")) TACIT_CHECK(read_intel(*from, "tdx.", out->tdx));
   if (const auto* from = top.table("sgx")) TACIT_CHECK(read_intel(*from, "sgx.", out->sgx));

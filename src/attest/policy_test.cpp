@@ -11,6 +11,7 @@ base = "strict"
 name = "ours"
 require_nonce = false
 collateral_age_max_s = 86400
+evidence_age_max_s = 600
 required = ["tdx", "nvidia-gpu"]
 [tdx]
 tcb_status = ["UpToDate", "SWHardeningNeeded"]
@@ -20,8 +21,12 @@ mr_td = ["00ff"]
 [snp]
 microcode_min = 84
 vmpl_max = 1
+[snp.denied]
+chip_id = ["aa"]
 [nvidia]
 gpus_min = 8
+[tpm]
+keys = ["sha256:1111111111111111111111111111111111111111111111111111111111111111"]
 )");
   ASSERT_TRUE(policy) << policy.error().explain();
   EXPECT_EQ(policy->name, "ours");
@@ -31,6 +36,9 @@ gpus_min = 8
   EXPECT_EQ(policy->tdx.values.at(0).accepted.at(0).size(), 2U);
   EXPECT_EQ(policy->snp.microcode_min, 84U);
   EXPECT_EQ(policy->nvidia.gpus_min, 8U);
+  EXPECT_EQ(policy->snp.denied.at(0).accepted.at(0), (Bytes{std::byte{0xaa}}));
+  EXPECT_EQ(policy->tpm.keys.at(0).size(), 32U);
+  EXPECT_EQ(policy->evidence_age_max_s, 600U);
 }
 
 TEST(PolicyFile, FailsClosed) {
@@ -41,7 +49,8 @@ TEST(PolicyFile, FailsClosed) {
        {"require_nonse = true", "base = \"lenient\"", "require_nonce = 1", "[tdx]\ndebugg = false",
         "[tdx.values]\nmr_td = [\"xyz\"]", "[tdx.values]\nmr_td = []",
         "[tdx.values]\nmr_td = \"00\"", "[snp]\nvmpl_max = -1", "[snp]\nmicrocode_min = \"84\"",
-        "not toml", "[{", "[\n{\n", "[.", "a.{", "[gpu]\nx = 1", "tdx = 1"}) {
+        "not toml", "[{", "[\n{\n", "[.", "a.{", "[gpu]\nx = 1", "[tpm]\nkeys = [\"00\"]",
+        "[tpm]\nroots = [\"x\"]", "tdx = 1"}) {
     EXPECT_FALSE(parse_policy(text)) << text;
   }
   EXPECT_TRUE(parse_policy(""));

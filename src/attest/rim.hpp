@@ -2,6 +2,7 @@
 // a driver or a VBIOS must show.
 #pragma once
 
+#include <algorithm>
 #include <string>
 #include <utility>
 #include <vector>
@@ -24,6 +25,9 @@ struct Rim {
   std::string edition;  // "GPU" or "SWITCH"
   std::string version;  // colloquial version
   std::string product;  // such as GH100
+  bool named = true;    // given by name, and not found in a folder of many
+  // A VBIOS and a BIOS have versions of five groups ("96.00.5E.00.01"), a driver of two or three.
+  bool is_driver() const { return std::ranges::count(version, '.') != 4; }
   std::vector<RimMeasurement> measurements;
   std::vector<CertificatePtr> chain;  // leaf first
   Bytes document_digest;              // SHA-384 of the canonical document without its signature

@@ -295,6 +295,7 @@ void appraise_snp_report(const SnpReport& report, std::span<const CertificatePtr
   for (const auto& [name, value] : values) out.claim(std::string{name}, value, Source::hardware);
   check_tcb(report, key->generation, policy, out);
   check_guest(report, key->generation, policy, out);
+  check_denied(policy.denied, values, out);
   static constexpr std::array<std::string_view, 1> kCode{"measurement"};
   check_values(policy.values, values, kCode, context, out);
   warn_hardware(key->generation, out);

@@ -10,5 +10,8 @@ namespace tacit::attest {
 // certificate in the collateral that chains to a pinned root of vTPMs; a key that only comes along
 // proves no TPM.
 std::optional<Result<std::vector<EvidencePtr>>> find_tpm(const Document& document);
+// A bare quote takes a file that can only be its signature: as long as one of RSA, or a
+// TPMT_SIGNATURE.
+void combine_tpm(Gathered& gathered);
 
 }  // namespace tacit::attest

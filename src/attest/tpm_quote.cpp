@@ -21,6 +21,17 @@ Result<BytesView> tpm2b(ByteReader& in, std::size_t size_max) {
   return in.take(size);
 }
 
+std::size_t bank_bytes(std::uint16_t hash) {
+  switch (hash) {
+    case kTpmSha1: return 20;
+    case kTpmSha256: return 32;
+    case kTpmSha384: return 48;
+    case kTpmSha512: return 64;
+    default: break;
+  }
+  return 0;
+}
+
 Result<PcrSelection> read_selection(ByteReader& in) {
   PcrSelection out;
   TACIT_TRY(out.hash, in.u16_be());
@@ -95,13 +106,87 @@ bool verify_tpm_quote(const TpmQuote& quote, BytesView signature, const crypto::
   return verify_structure(quote, signature, key);
 }
 
+bool is_tpm_signature(BytesView bytes) noexcept {
+  if (bytes.size() == 256 || bytes.size() == 384 || bytes.size() == 512) return true;
+  ByteReader in{bytes};
+  const auto algorithm = in.u16_be();
+  const auto hash = in.u16_be();
+  return algorithm && hash && *hash == kTpmSha256 &&
+         (*algorithm == kRsaSsa || *algorithm == kEcdsa) && bytes.size() <= 1030;
+}
+
+bool is_tpm_bank(std::uint16_t hash) noexcept { return bank_bytes(hash) != 0; }
+
 bool matches_pcrs(const TpmQuote& quote, const std::vector<Bytes>& values) {
   if (quote.selections.size() != 1 || values.size() != kTpmPcrs) return false;
+  const auto size = bank_bytes(quote.selections[0].hash);
   Bytes all;
-  for (const auto i : quote.selections[0].pcrs)
+  for (const auto i : quote.selections[0].pcrs) {
+    if (size == 0 || values[i].size() != size) return false;
     all.insert(all.end(), values[i].begin(), values[i].end());
+  }
   const auto digest = crypto::sha256(all);
   return !quote.selections[0].pcrs.empty() && std::ranges::equal(quote.pcr_digest, digest);
+}
+
+namespace {
+
+constexpr std::uint32_t kRestricted = 1U << 16U;
+constexpr std::uint32_t kDecrypt = 1U << 17U;
+constexpr std::uint32_t kSign = 1U << 18U;
+constexpr std::uint16_t kAlgorithmRsa = 0x0001;
+constexpr std::uint16_t kAlgorithmEcc = 0x0023;
+constexpr std::uint16_t kAlgorithmNull = 0x0010;
+
+// TPMT_SYM_DEF_OBJECT, which a signing key has not, and the scheme with its hash.
+Result<void> skip_schemes(ByteReader& in) {
+  TACIT_TRY(const auto symmetric, in.u16_be());
+  if (symmetric != kAlgorithmNull) return fail(Code::unsupported, "TPM key that encrypts");
+  TACIT_TRY(const auto scheme, in.u16_be());
+  if (scheme != kAlgorithmNull) TACIT_CHECK(in.u16_be());
+  return {};
+}
+
+Result<crypto::VerifyingKey> ecc_key(ByteReader& in) {
+  TACIT_TRY(const auto curve, in.u16_be());
+  TACIT_TRY(const auto kdf, in.u16_be());
+  if (kdf != kAlgorithmNull) return fail(Code::unsupported, "TPM key with a KDF");
+  const std::size_t size = curve == 3 ? 32 : 48;
+  if (curve != 3 && curve != 4) return fail(Code::unsupported, "curve of a TPM key");
+  Bytes point{std::byte{4}};
+  for (int i = 0; i < 2; ++i) {
+    TACIT_TRY(const auto part, tpm2b(in, size));
+    point.insert(point.end(), size - part.size(), std::byte{0});
+    point.insert(point.end(), part.begin(), part.end());
+  }
+  return crypto::VerifyingKey::parse_raw(
+      curve == 3 ? crypto::KeyKind::ecdsa_p256 : crypto::KeyKind::ecdsa_p384, point);
+}
+
+}  // namespace
+
+Result<crypto::VerifyingKey> parse_tpm_public(BytesView bytes) {
+  ByteReader in{bytes};
+  TACIT_TRY(const auto algorithm, in.u16_be());
+  TACIT_CHECK(in.u16_be());  // the hash of its name
+  TACIT_TRY(const auto attributes, in.u32_be());
+  TACIT_CHECK(tpm2b(in, 64));  // its policy
+  if ((attributes & kRestricted) == 0 || (attributes & kSign) == 0 || (attributes & kDecrypt) != 0)
+    return fail(Code::unsupported, "TPM key that is no attestation key");
+  TACIT_CHECK(skip_schemes(in));
+  if (algorithm == kAlgorithmRsa) {
+    TACIT_CHECK(in.u16_be());  // bits
+    TACIT_TRY(const auto exponent, in.u32_be());
+    TACIT_TRY(const auto modulus, tpm2b(in, 1024));
+    if (!in.done()) return fail(Code::malformed, "bytes after a TPM key");
+    constexpr auto kDefaultExponent = oid::bytes(1, 0, 1);
+    if (exponent != 0 && exponent != 65537) return fail(Code::unsupported, "exponent of a TPM key");
+    return crypto::VerifyingKey::from_rsa(modulus, kDefaultExponent);
+  }
+  if (algorithm != kAlgorithmEcc) return fail(Code::unsupported, "kind of a TPM key");
+  TACIT_TRY(auto key, ecc_key(in));
+  if (!in.done()) return fail(Code::malformed, "bytes after a TPM key");
+  return key;
 }
 
 }  // namespace tacit::attest

@@ -14,6 +14,7 @@ namespace tacit::attest {
 inline constexpr std::uint16_t kTpmSha1 = 0x0004;
 inline constexpr std::uint16_t kTpmSha256 = 0x000b;
 inline constexpr std::uint16_t kTpmSha384 = 0x000c;
+inline constexpr std::uint16_t kTpmSha512 = 0x000d;
 inline constexpr unsigned kTpmPcrs = 24;
 
 struct PcrSelection {
@@ -36,8 +37,18 @@ Result<TpmQuote> parse_tpm_quote(BytesView bytes);
 // Whether `signature`, bare RSASSA bytes or a TPMT_SIGNATURE, of SHA-256 or better, verifies.
 bool verify_tpm_quote(const TpmQuote& quote, BytesView signature, const crypto::VerifyingKey& key);
 
-// Whether the quote is about exactly one bank and `values` (index 0 first; 24 of them) hash to its
-// digest, with SHA-256.
+// Whether the bytes can be a signature of a TPM's key: as long as one of RSA, or a TPMT_SIGNATURE.
+bool is_tpm_signature(BytesView bytes) noexcept;
+
+// Whether this names a bank whose values are read here: SHA-1, -256, -384 or -512.
+bool is_tpm_bank(std::uint16_t hash) noexcept;
+
+// TPMT_PUBLIC of an RSA or ECDSA (P-256, P-384) key that signs and is restricted, as attestation
+// keys are: it then signs nothing that only looks like a quote. Errors: malformed, unsupported.
+Result<crypto::VerifyingKey> parse_tpm_public(BytesView bytes);
+
+// Whether the quote is about exactly one bank and `values` (index 0 first; 24 of them) have its
+// size and hash to its digest, with SHA-256.
 bool matches_pcrs(const TpmQuote& quote, const std::vector<Bytes>& values);
 
 }  // namespace tacit::attest

@@ -108,6 +108,28 @@ bool chain_to_root(std::span<const CertificatePtr> chain, const Certificate& roo
   return signed_by(last, root, memory, rule, out);
 }
 
+std::vector<CertificatePtr> build_chain(CertificatePtr leaf, std::span<const CertificatePtr> from,
+                                        const Certificate& root, UnixTime now,
+                                        SignatureMemory& memory) {
+  std::vector<CertificatePtr> chain{std::move(leaf)};
+  int num_left = 64;
+  while (chain.size() < kChainLengthMax && !same(chain.back()->issuer, root.subject)) {
+    const auto& child = *chain.back();
+    CertificatePtr best;
+    for (const auto& one : from) {
+      if (!same(one->subject, child.issuer) || same(one->der, child.der) || num_left-- <= 0)
+        continue;
+      if (!memory.verify(*one->key, child.scheme, child.tbs, child.signature)) continue;
+      const bool valid = now >= one->not_before && now <= one->not_after;
+      if (best == nullptr || valid) best = one;
+      if (valid) break;
+    }
+    if (best == nullptr) break;
+    chain.push_back(std::move(best));
+  }
+  return chain;
+}
+
 RevocationAnswer revocation_of(const Certificate& certificate, const Certificate& issuer,
                                std::span<const CrlPtr> crls, UnixTime now,
                                SignatureMemory& memory) {

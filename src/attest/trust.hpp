@@ -44,6 +44,13 @@ struct ChainRules {
 bool chain_to_root(std::span<const CertificatePtr> chain, const Certificate& root,
                    const ChainRules& rules, SignatureMemory& memory, Literal rule, Appraisal& out);
 
+// build_chain goes upwards from `leaf` over those of `from` whose key really signed what is below,
+// preferring ones that are valid at `now`, until the issuer is named like `root` or nothing fits.
+// The result, leaf first, is what chain_to_root then judges. Tries at most 64 signatures.
+std::vector<CertificatePtr> build_chain(CertificatePtr leaf, std::span<const CertificatePtr> from,
+                                        const Certificate& root, UnixTime now,
+                                        SignatureMemory& memory);
+
 enum class Revocation : std::uint8_t { good, revoked, unknown };
 
 // revocation_of looks for the newest list by `issuer` that verifies and is in force at `now`.

@@ -122,8 +122,11 @@ void add_verify(CLI::App& app, Context& context) {
   auto* command = verify->add_subcommand("evidence", "Appraise attestation evidence of a machine");
   auto options = std::make_shared<Options>();
   command->add_option("FILE", options->evidence, "Evidence, or folders of it")->required();
-  command->add_option("--collateral", options->collateral,
-                      "Certificates, revocation lists, TCB info, RIMs: files or folders");
+  command
+      ->add_option(
+          "--collateral", options->collateral,
+          "Certificates, revocation lists, TCB info, RIMs: a file or folder, again for more")
+      ->allow_extra_args(false);  // what follows its value is evidence
   command->add_option("--policy", options->policy,
                       "default, strict, development, or a TOML file (default: default)");
   command->add_option("--nonce", options->nonce, "The evidence must carry it (hexadecimal)");
