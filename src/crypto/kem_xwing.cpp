@@ -90,8 +90,8 @@ class XWingPrivateKey final : public KemPrivateKey::Impl {
     const bool agreed =
         peer != nullptr && diffie_hellman(x25519_.get(), peer.get(), x25519_secret.span());
     // Whatever the share is: its refusal takes no less time than any other's.
-    const bool opened = ml_kem_decapsulate(ml_kem_.get(), enc.first(kMlKemCiphertextBytes),
-                                           ml_kem_secret.span());
+    const bool opened =
+        ml_kem_decapsulate(ml_kem_.get(), enc.first(kMlKemCiphertextBytes), ml_kem_secret.span());
     if (!agreed || !opened) return refused_encapsulation();
     return combine(ml_kem_secret.view(), x25519_secret.view(), share,
                    public_bytes().last(kX25519Bytes));

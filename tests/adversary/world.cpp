@@ -249,8 +249,7 @@ void World::serve(Connection& connection) {
   for (;;) {
     const auto data = opener.next();
     if (!data && !opener.authenticated()) {
-      must(data.error().message() == seal::refused().message(),
-           "a refusal tells why");
+      must(data.error().message() == seal::refused().message(), "a refusal tells why");
       connection.server_done = connection.refused = true;
       return;
     }
