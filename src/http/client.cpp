@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <functional>
 #include <limits>
 #include <vector>
@@ -116,8 +117,9 @@ class ClientResponse final : public Response {
 };
 
 // The fields that belong to us, then the caller's.
+// No `body_bytes`: the body is chunked.
 Result<std::string> make_head(const Route& route, std::string_view method, const Headers& given,
-                              std::size_t body_bytes) {
+                              std::optional<std::size_t> body_bytes) {
   Headers headers;
   headers.add("host", route.url.authority);
   if (!given.contains("user-agent")) headers.add("user-agent", std::string{kUserAgent});
@@ -125,8 +127,10 @@ Result<std::string> make_head(const Route& route, std::string_view method, const
   if (via_proxy && !route.proxy->authorization.empty()) {
     headers.add("proxy-authorization", route.proxy->authorization);
   }
-  if (body_bytes > 0 || method == "POST" || method == "PUT" || method == "PATCH") {
-    headers.add("content-length", std::to_string(body_bytes));
+  if (!body_bytes) {
+    headers.add("transfer-encoding", "chunked");
+  } else if (*body_bytes > 0 || method == "POST" || method == "PUT" || method == "PATCH") {
+    headers.add("content-length", std::to_string(*body_bytes));
   }
   constexpr std::array<std::string_view, 5> kOwned{"host", "content-length", "transfer-encoding",
                                                    "connection", "expect"};
@@ -240,6 +244,23 @@ struct Hop {
   Deadline deadline;
 };
 
+// The response on a connection, which goes back to the pool when it can carry another request.
+template <class State>
+std::unique_ptr<Response> response_on(std::unique_ptr<ClientConnection> connection,
+                                      const std::shared_ptr<State>& state, const Route& route,
+                                      ParsedResponse response) {
+  auto give_back = [state, key = route.key](std::unique_ptr<ClientConnection> done) {
+    state->keep(key, std::move(done));
+  };
+  return std::make_unique<ClientResponse>(std::move(response), route.url.text(),
+                                          std::move(connection), state->options.limits.read_timeout,
+                                          std::move(give_back));
+}
+
+Error connection_lost(const Route& route) {
+  return Error{Code::unavailable, "the connection was lost"}.about(PublicText{route.url.authority});
+}
+
 // One request without redirects. State is Client's, named by the caller.
 template <class State>
 Async<std::unique_ptr<Response>> send_once(std::shared_ptr<State> state, Route route, Hop hop) {
@@ -253,27 +274,72 @@ Async<std::unique_ptr<Response>> send_once(std::shared_ptr<State> state, Route r
     auto response = co_await connection->exchange(head, hop.body, hop.method, state->head_limits(),
                                                   hop.deadline);
     if (response) {
-      auto give_back = [state, key = route.key](std::unique_ptr<ClientConnection> done) {
-        state->keep(key, std::move(done));
-      };
-      co_return std::make_unique<ClientResponse>(
-          *std::move(response), route.url.text(), std::move(connection),
-          state->options.limits.read_timeout, std::move(give_back));
+      co_return response_on(std::move(connection), state, route, *std::move(response));
     }
     const auto code = response.error().code();
     const bool stale =
         reused && !connection->heard() && (code == Code::unavailable || code == Code::io);
     if (!stale || !is_idempotent(hop.method)) {
-      if (code == Code::io) {
-        co_return fail(Error{Code::unavailable, "the connection was lost"}.about(
-            PublicText{route.url.authority}));
-      }
+      if (code == Code::io) co_return fail(connection_lost(route));
       co_return fail(std::move(response).error());
     }
     connection.reset();  // the server closed it just now: once more, on a new one
     reused = false;
   }
 }
+
+// A request with a chunked body (RFC 9112 section 7.1).
+template <class State> class ClientUpload final : public Upload {
+ public:
+  ClientUpload(std::shared_ptr<State> state, Route route, std::string method,
+               std::unique_ptr<ClientConnection> connection)
+      : state_{std::move(state)},
+        route_{std::move(route)},
+        method_{std::move(method)},
+        connection_{std::move(connection)} {}
+
+  Async<void> write(BytesView bytes, Deadline deadline) override {
+    if (bytes.empty() || !sent_) co_return Result<void>{};  // an empty chunk would be the last one
+    const auto size = hex_size(bytes.size());
+    const std::array parts{as_bytes(size), bytes, as_bytes("\r\n")};
+    co_return co_await send(parts, deadline);
+  }
+
+  Async<std::unique_ptr<Response>> finish(Deadline deadline) override {
+    if (!connection_) co_return fail(Code::invalid_argument, "the upload was finished before");
+    if (sent_) {
+      const std::array parts{as_bytes("0\r\n\r\n")};
+      TACIT_CO_CHECK(co_await send(parts, deadline));
+    }
+    const HeadLimits limits = state_->head_limits();
+    auto response = co_await connection_->receive(std::move(sent_), method_, limits, deadline);
+    if (!response) {
+      const auto code = response.error().code();
+      if (code == Code::io) co_return fail(connection_lost(route_));
+      co_return fail(std::move(response).error());
+    }
+    co_return response_on(std::move(connection_), state_, route_, *std::move(response));
+  }
+
+ private:
+  static std::string hex_size(std::size_t n) {
+    std::array<char, 2 * sizeof n> digits{};
+    const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), n, 16).ptr;
+    return std::string{digits.data(), end} + "\r\n";
+  }
+  // A lost connection is remembered: there may be an answer on it.
+  Async<void> send(std::span<const BytesView> parts, Deadline deadline) {
+    sent_ = co_await connection_->send(parts, deadline);
+    if (!sent_ && sent_.error().code() != Code::io) co_return fail(sent_.error());
+    co_return Result<void>{};
+  }
+
+  std::shared_ptr<State> state_;
+  Route route_;
+  std::string method_;
+  std::unique_ptr<ClientConnection> connection_;
+  Result<void> sent_;
+};
 
 }  // namespace
 
@@ -314,6 +380,24 @@ Async<std::unique_ptr<Response>> Client::send(std::string method, std::string ur
     (void)co_await read_all(*response, kRedirectBodyBytesMax, deadline);
     current = std::move(next);
   }
+}
+
+Async<std::unique_ptr<Upload>> Client::start(std::string method, std::string url, Headers headers,
+                                             Deadline deadline) {
+  const auto state = state_;
+  TACIT_CO_TRY(Url target, parse_url(url));
+  TACIT_CO_TRY(Route route, state->route_to(std::move(target)));
+  TACIT_CO_TRY(const auto head, make_head(route, method, headers, std::nullopt));
+  auto connection = co_await state->take_idle(route.key);
+  const std::array parts{as_bytes(head)};
+  // A pooled connection that the server has closed is replaced: nothing was sent.
+  if (connection && !co_await connection->send(parts, deadline)) connection.reset();
+  if (!connection) {
+    TACIT_CO_TRY(connection, co_await state->connect(route, deadline));
+    TACIT_CO_CHECK(co_await connection->send(parts, deadline));
+  }
+  co_return std::make_unique<ClientUpload<State>>(state, std::move(route), std::move(method),
+                                                  std::move(connection));
 }
 
 Async<Bytes> read_all(Response& response, std::size_t body_bytes_max, Deadline deadline) {

@@ -42,6 +42,19 @@ class Response {
   virtual Async<std::size_t> read_some(std::span<std::byte> into, Deadline deadline) = 0;
 };
 
+// Upload is a request whose head is on its way; its body is written piece by piece. Destroying it
+// before finish() closes the connection, which the server sees as a request cut short.
+class Upload {
+ public:
+  virtual ~Upload() = default;
+  // Sends a piece; returns when the transport has taken it (back-pressure). A server that has
+  // answered and closed already is no error here: finish() has its answer. Errors:
+  // deadline_exceeded, cancelled.
+  virtual Async<void> write(BytesView bytes, Deadline deadline) = 0;
+  // Ends the body and waits for the head of the answer; once. Errors: as Client::send.
+  virtual Async<std::unique_ptr<Response>> finish(Deadline deadline) = 0;
+};
+
 // Client belongs to one shard. Several sends may be in progress at once.
 class Client {
  public:
@@ -57,6 +70,10 @@ class Client {
   // deadline_exceeded, cancelled.
   Async<std::unique_ptr<Response>> send(std::string method, std::string url, Headers headers,
                                         BytesView body, Deadline deadline);
+  // Starts a request with a body of unknown length (chunked). Redirects are not followed. Errors:
+  // as send.
+  Async<std::unique_ptr<Upload>> start(std::string method, std::string url, Headers headers,
+                                       Deadline deadline);
 
  private:
   struct State;

@@ -22,18 +22,26 @@ Task<bool> ClientConnection::is_fresh() {
 Async<ParsedResponse> ClientConnection::exchange(std::string_view head, BytesView body,
                                                  std::string_view method, HeadLimits limits,
                                                  Deadline deadline) {
-  heard_ = false;
   const std::array parts{as_bytes(head), body};
-  const auto written = co_await stream_->write(std::span<const BytesView>{parts}, deadline);
-  // A server may refuse a body, answer and close before it has all: then the answer counts.
-  if (!written && written.error().code() != Code::io) co_return fail(written.error());
+  auto sent = co_await send(parts, deadline);
+  co_return co_await receive(std::move(sent), method, limits, deadline);
+}
+
+Async<void> ClientConnection::send(std::span<const BytesView> parts, Deadline deadline) {
+  heard_ = false;
+  co_return co_await stream_->write(parts, deadline);
+}
+
+Async<ParsedResponse> ClientConnection::receive(Result<void> sent, std::string_view method,
+                                                HeadLimits limits, Deadline deadline) {
+  if (!sent && sent.error().code() != Code::io) co_return fail(sent.error());
   for (int interim = 0; interim <= kInterimResponsesMax; ++interim) {
     auto response = co_await read_head(method, limits, deadline);
-    if (!response && !written && !heard_) co_return fail(written.error());
+    if (!response && !sent && !heard_) co_return fail(sent.error());
     if (!response) co_return fail(std::move(response).error());
     if (response->head.status == 101)
       co_return fail(Code::malformed, "switch to a protocol nobody asked for");
-    if (!written) response->keep_alive = false;
+    if (!sent) response->keep_alive = false;
     if (response->head.status >= 200) co_return response;
   }
   co_return fail(Code::malformed, "too many interim responses");

@@ -23,6 +23,11 @@ class ClientConnection {
   // when the server closed without a word, see heard(); malformed, too_large; as Stream.
   Async<ParsedResponse> exchange(std::string_view head, BytesView body, std::string_view method,
                                  HeadLimits limits, Deadline deadline);
+  // The same in steps: any number of sends, then the answer. A server may refuse a body, answer and
+  // close before it has all: then the answer counts. receive() takes how sending went.
+  Async<void> send(std::span<const BytesView> parts, Deadline deadline);
+  Async<ParsedResponse> receive(Result<void> sent, std::string_view method, HeadLimits limits,
+                                Deadline deadline);
   // Whether anything of a response has come since the last request.
   bool heard() const noexcept { return heard_; }
   // Part of a body; 0 at its end.

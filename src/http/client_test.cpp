@@ -380,6 +380,38 @@ TEST(EndToEnd, TlsThroughAProxy) {
   test.run(through_connect_proxy(test, *client_tls));
 }
 
+Task<> uploads(EndToEnd& test) {
+  {
+    Client client;
+    const auto url = "http://127.0.0.1:" + std::to_string(test.server.port());
+    const std::string piece(100'000, 'x');
+    for (int i = 0; i < 2; ++i) {  // the second on the first one's connection
+      auto upload = co_await client.start("POST", url + "/echo", {}, soon());
+      TACIT_CO_ASSERT(upload);
+      EXPECT_TRUE(co_await (*upload)->write(as_bytes("a"), soon()));
+      EXPECT_TRUE(co_await (*upload)->write({}, soon()));
+      EXPECT_TRUE(co_await (*upload)->write(as_bytes(piece), soon()));
+      const auto response = co_await (*upload)->finish(soon());
+      TACIT_CO_ASSERT(response);
+      const auto body = co_await read_all(**response, 1 << 20, soon());
+      TACIT_CO_ASSERT(body);
+      EXPECT_EQ(as_text(*body), "a" + piece);
+      EXPECT_FALSE(co_await (*upload)->finish(soon()));
+    }
+    {
+      auto given_up = co_await client.start("POST", url + "/echo", {}, soon());
+      TACIT_CO_ASSERT(given_up);
+      EXPECT_TRUE(co_await (*given_up)->write(as_bytes("half"), soon()));
+    }
+  }
+  EXPECT_EQ(co_await test.server.drain(soon()), 0U);  // what was given up holds nobody
+}
+
+TEST(EndToEnd, UploadsPieceByPiece) {
+  EndToEnd test{{.host = "127.0.0.1"}, nullptr};
+  test.run(uploads(test));
+}
+
 TEST(Url, Parts) {
   const auto url = parse_url("HTTPS://EXAMPLE.com:8443?q=%20");
   ASSERT_TRUE(url);

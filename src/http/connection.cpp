@@ -48,7 +48,10 @@ std::string ServerContext::new_id() {
 
 Connection::Connection(std::unique_ptr<async::Stream> stream, Carrier carrier,
                        ServerContext& context)
-    : stream_{std::move(stream)}, carrier_{carrier}, context_{context} {}
+    : stream_{std::move(stream)},
+      carrier_{carrier},
+      peer_{stream_->peer().str()},
+      context_{context} {}
 
 Task<> Connection::run() {
   auto next = Next::keep;

@@ -79,6 +79,7 @@ class Connection {
 
   std::unique_ptr<async::Stream> stream_;
   const Carrier carrier_;
+  const std::string peer_;
   ServerContext& context_;
   InputBuffer input_;
   bool idle_ = false;

@@ -31,6 +31,9 @@ class Exchange {
   // Who the client is, when the carrier itself has proved it (sealed): the id of an API key, empty
   // for a client that needs none. nullopt: the request must say.
   virtual std::optional<std::string_view> proven_caller() const { return std::nullopt; }
+  // Where the client's connection comes from: "192.0.2.1:50", "[2001:db8::1]:50", "unix"; empty
+  // when the carrier does not say. For limits, never for logs.
+  virtual std::string_view peer() const { return {}; }
   // A short random id, also sent as x-request-id. A caller's own well-formed x-request-id is kept.
   virtual std::string_view id() const = 0;
   // Ends when the exchange must end (total-time limit). Pass it to whatever waits.

@@ -16,6 +16,7 @@ class ServerExchange final : public Exchange {
 
   const RequestHead& request() const override { return request_.head; }
   Carrier carrier() const override { return connection_.carrier_; }
+  std::string_view peer() const override { return connection_.peer_; }
   std::string_view id() const override { return id_; }
   Deadline deadline() const override { return deadline_; }
   Async<std::size_t> read_some(std::span<std::byte> into) override;
