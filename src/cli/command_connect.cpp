@@ -28,6 +28,7 @@ constexpr std::size_t kKeyFileBytesMax = 4096;
 struct ConnectOptions {
   std::string url;
   std::uint16_t port = 8081;
+  std::string relay;
   std::string trust;
   std::string key_file;
   std::string pace = "off";
@@ -68,6 +69,9 @@ Result<SecretText> api_key(const Environment& environment, const ConnectOptions&
 
 void print_proof(const ConnectOptions& options, const connect::Proof& proof) {
   print_error(fmt::format("Server       {} ({})", options.url, proof.software));
+  if (!options.relay.empty()) {
+    print_error(fmt::format("Through      {}, which reads nothing of it", options.relay));
+  }
   print_error(fmt::format("Identity     {}", proof.fingerprint));
   if (!options.trust.empty()) {
     print_error("             is the one you named with --trust");
@@ -94,6 +98,7 @@ class ConnectProcess {
 
   Task<int> run(async::Runtime& runtime, connect::ClientOptions client, SecretText key) {
     client.url = options_.url;
+    client.relay = options_.relay;
     client.trust = options_.trust;
     client.known = &known_;
     connect::Client sealed{std::move(client), clock_, log_, runtime.shard(0).io.get_executor()};
@@ -160,7 +165,9 @@ connect::ClientOptions client_options(const Environment& environment) {
 int connect_to(Context& context, ConnectOptions& options) {
   ::signal(SIGPIPE, SIG_IGN);
   while (options.url.ends_with('/')) options.url.pop_back();
-  if (options.url.find("://") == std::string::npos) options.url.insert(0, "https://");
+  for (auto* url : {&options.url, &options.relay}) {
+    if (!url->empty() && url->find("://") == std::string::npos) url->insert(0, "https://");
+  }
   if (const auto home = context.environment.make_home(); !home) return report(home.error());
   ConnectProcess process{context.environment, options};
   if (options.forget) {
@@ -190,6 +197,9 @@ void add_connect(CLI::App& app, Context& context) {
       ->required();
   command->add_option("--port", options->port, "Port on this machine; 0 picks a free one")
       ->capture_default_str();
+  command->add_option("--relay", options->relay,
+                      "Relay that carries requests (tacit relay), so that the server does not "
+                      "learn where they come from");
   command->add_option(
       "--trust", options->trust,
       "Fingerprint that the server must have (tacit1:...), instead of a pinned one");
@@ -215,6 +225,7 @@ void add_connect(CLI::App& app, Context& context) {
       "Examples:\n"
       "  tacit connect https://ai.example.org\n"
       "  tacit connect https://ai.example.org --check\n"
+      "  tacit connect https://ai.example.org --relay https://relay.example.net\n"
       "  tacit connect ai.example.org --pace 50 --key-file ~/ai.key");
   command->callback([&context, options] {
     context.chosen = [&context, options] { return connect_to(context, *options); };

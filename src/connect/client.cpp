@@ -112,10 +112,16 @@ Client::Client(ClientOptions options, const Clock& clock, Logger& log,
       log_{log},
       http_{options_.http},
       used_draft_{std::move(executor)} {
-  while (options_.url.ends_with('/')) options_.url.pop_back();
+  for (auto* url : {&options_.url, &options_.relay}) {
+    while (url->ends_with('/')) url->pop_back();
+  }
 }
 
 Client::~Client() = default;
+
+std::string Client::endpoint(std::string_view path) const {
+  return (options_.relay.empty() ? options_.url : options_.relay) + std::string{path};
+}
 
 Result<Proof> Client::decide(const seal::Statement& statement) const {
   Proof proof{statement.identity.fingerprint(), false, statement.attester, statement.software,
@@ -144,7 +150,7 @@ Result<Proof> Client::decide(const seal::Statement& statement) const {
 Async<Proof> Client::appraise(Deadline deadline) {
   seal::EvidenceNonce nonce{};
   crypto::random_bytes(nonce);
-  const auto url = options_.url + std::string{seal::kEvidencePath} + "?nonce=" + to_hex(nonce);
+  const auto url = endpoint(seal::kEvidencePath) + "?nonce=" + to_hex(nonce);
   TACIT_CO_TRY(const auto response, co_await http_.send("GET", url, {}, {}, deadline));
   const auto type = response->head().headers.find("content-type").value_or("");
   if (response->head().status != 200 || type != seal::kEvidenceMediaType) {
@@ -276,13 +282,15 @@ Async<std::unique_ptr<SealedResponse>> Client::try_send(const SecretText& messag
   http::Headers headers;
   headers.add("content-type", std::string{seal::kRequestMediaType});
   headers.add("incremental", "?1");
-  TACIT_CO_TRY(auto outer,
-               co_await http_.send("POST", options_.url + std::string{seal::kSealedPath},
-                                   std::move(headers), wire, deadline));
+  TACIT_CO_TRY(auto outer, co_await http_.send("POST", endpoint(seal::kSealedPath),
+                                               std::move(headers), wire, deadline));
   const auto& head = outer->head();
   if (head.status == 200 &&
       head.headers.find("content-type").value_or("") == seal::kAnswerMediaType) {
     co_return std::make_unique<SealedResponse>(std::move(outer), request.reply());
+  }
+  if (head.status == 429) {
+    co_return fail(Error{Code::rate_limited, "too many requests on the way to the server"});
   }
   if (head.status == 503 || head.status == 502 || head.status == 504) {
     co_return fail(Error{Code::overloaded, "the server is too busy for sealed requests"}.with(

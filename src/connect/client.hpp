@@ -20,6 +20,9 @@ namespace tacit::connect {
 
 struct ClientOptions {
   std::string url;  // "https://host[:port]", without a path
+  // A relay that carries requests to `url`, so that the server does not learn where they come from;
+  // empty: none. It is trusted with nothing: what it carries is sealed, and evidence is signed.
+  std::string relay;
   // The identity that the server must have; empty: the one pinned in `known`, or, at first use, the
   // one it has.
   std::string trust;
@@ -91,6 +94,8 @@ class Client {
     WallTime fresh_until;      // by our clock; then another key is due
     WallTime not_after;        // by our clock; then this one opens nothing
   };
+  // Where requests go: the relay, or the server itself.
+  std::string endpoint(std::string_view path) const;
   Result<Proof> decide(const seal::Statement& statement) const;
   Result<seal::RequestDraft> take_draft();
   WallTime server_time() const;
