@@ -166,7 +166,7 @@ Digest32 report_data(const Digest32& nonce, const Digest32& statement_digest,
 
 namespace {
 
-// The rules of a policy about what the hardware vouches for beside itself.
+// The rules about what the hardware vouches for beside itself: a piece of the answer of its own.
 class EndpointRules {
  public:
   EndpointRules(const BundleQuestion& question, Answer& answer)
@@ -176,19 +176,18 @@ class EndpointRules {
     check_kinds();
     check_binding();
     check_models();
-    const auto& accepted = question_.policy.endpoint.policies;
-    const auto digest = crypto::sha256(as_bytes(question_.bundle.policy));
-    if (!accepted.empty() && !contains(accepted, digest))
-      reject("operator-policy", "an operator's policy with SHA-256 " + list_of(accepted),
-             to_hex(digest));
-    for (const auto& reason : answer_.reasons)
-      answer_.verdict = std::max(answer_.verdict, reason.verdict);
+    check_operator_policy();
+    check_event_logs();
+    const bool proved = answer_.verdict == Verdict::accept && out_.reasons().empty();
+    if (proved) {
+      claim_all();
+      out_.complete();
+    }
+    answer_.verdict = std::max(answer_.verdict, out_.verdict());
+    answer_.pieces.push_back(std::move(out_));
   }
 
  private:
-  void reject(const char* rule, std::string expected, std::string actual) {
-    answer_.reasons.push_back({Verdict::reject, rule, std::move(expected), std::move(actual)});
-  }
   static bool contains(const AcceptedValues& values, BytesView value) {
     return std::ranges::any_of(values,
                                [&](const Bytes& v) { return std::ranges::equal(v, value); });
@@ -208,11 +207,11 @@ class EndpointRules {
       const bool hardware = piece.name() == kHardwareName;
       found = found || hardware;
       if (hardware && piece.kind() != question_.kind)
-        reject("hardware", "evidence of kind " + std::string{question_.kind}, piece.kind());
+        out_.reject("hardware", "evidence of kind " + std::string{question_.kind}, piece.kind());
       if (piece.name().starts_with(kDeviceName) && !piece.kind().starts_with("nvidia-"))
-        reject("device", "evidence of a GPU or switch", piece.kind());
+        out_.reject("device", "evidence of a GPU or switch", piece.kind());
     }
-    if (!found) reject("hardware", "evidence of kind " + std::string{question_.kind}, "none");
+    if (!found) out_.reject("hardware", "evidence of kind " + std::string{question_.kind}, "none");
   }
 
   // Says in words what a wrong nonce or report data means here.
@@ -220,25 +219,71 @@ class EndpointRules {
     for (const auto& piece : answer_.pieces)
       for (const auto& reason : piece.reasons())
         if (reason.rule == "nonce" || reason.rule == "report-data") {
-          reject("binding", "evidence made for this nonce, key, policy, devices and models",
-                 "evidence that was made for others: a replay, or another server's");
+          out_.reject("binding", "evidence made for this nonce, key, policy, devices and models",
+                      "evidence that was made for others: a replay, or another server's");
           return;
         }
   }
 
   void check_models() {
-    const auto& rules = question_.policy.endpoint;
+    const auto& allowed = question_.policy.endpoint.models_allowed;
     const auto& models = question_.bundle.models;
-    if (rules.models_allowed.empty()) return;
+    for (const auto& wanted : question_.policy.endpoint.models_required) {
+      const bool served = std::ranges::any_of(
+          models, [&](const ServedModel& m) { return std::ranges::equal(m.sha256, wanted); });
+      if (!served) out_.reject("models", "a model with SHA-256 " + to_hex(wanted), names());
+    }
+    if (allowed.empty()) return;
     for (const auto& model : models)
-      if (!contains(rules.models_allowed, model.sha256))
-        reject("models", "models with SHA-256 " + list_of(rules.models_allowed),
-               printable(model.name) + " with " + to_hex(model.sha256));
-    if (models.empty()) reject("models", "at least one model", "none is served");
+      if (!contains(allowed, model.sha256))
+        out_.reject("models", "models with SHA-256 " + list_of(allowed),
+                    printable(model.name) + " with " + to_hex(model.sha256));
+    if (models.empty()) out_.reject("models", "at least one model", "none is served");
+  }
+
+  std::string names() const {
+    std::string out;
+    for (const auto& model : question_.bundle.models) {
+      if (out.size() > 400) return out + " ...";
+      out += (out.empty() ? "" : ", ") + printable(model.name) + " with " + to_hex(model.sha256);
+    }
+    return out.empty() ? "none is served" : out;
+  }
+
+  void check_operator_policy() {
+    const auto& accepted = question_.policy.endpoint.policies;
+    const auto digest = crypto::sha256(as_bytes(question_.bundle.policy));
+    if (!accepted.empty() && !contains(accepted, digest))
+      out_.reject("operator-policy", "an operator's policy with SHA-256 " + list_of(accepted),
+                  to_hex(digest));
+  }
+
+  // A log that the registers do not confirm says nothing; that it was there should not mislead.
+  void check_event_logs() {
+    const bool replayed = std::ranges::any_of(answer_.pieces, [](const Appraisal& piece) {
+      return std::ranges::any_of(piece.claims(),
+                                 [](const Claim& c) { return c.name.starts_with("event_log"); });
+    });
+    if (!question_.bundle.event_logs.empty() && !replayed)
+      out_.warn("event-log-unconfirmed",
+                "The server sent an event log, but the measured registers do not confirm it.");
+  }
+
+  void claim_all() {
+    out_.claim("statement", question_.statement_digest, Source::hardware);
+    for (const auto& model : question_.bundle.models)
+      out_.claim("model", printable(model.name) + " " + to_hex(model.sha256), Source::derived);
+    if (!question_.bundle.policy.empty())
+      out_.claim("operator_policy", crypto::sha256(as_bytes(question_.bundle.policy)),
+                 Source::derived);
+    out_.warn("software-claims",
+              "Models and policy are what the measured software says of itself: worth as much as "
+              "the measurements that your policy lists.");
   }
 
   const BundleQuestion& question_;
   Answer& answer_;
+  Appraisal out_{"endpoint", "bundle"};
 };
 
 }  // namespace
@@ -259,7 +304,13 @@ Answer appraise_bundle(const BundleQuestion& question, SignatureMemory& memory) 
   std::vector<Input> collateral{question.collateral.begin(), question.collateral.end()};
   for (std::size_t i = 0; i < bundle.collateral.size(); ++i)
     collateral.push_back({"collateral " + std::to_string(i), bundle.collateral[i], false, {}});
-  Question inner{evidence, collateral, question.policy, question.now, {}, {}, true};
+  const Question inner{.evidence = evidence,
+                       .collateral = collateral,
+                       .policy = question.policy,
+                       .now = question.now,
+                       .nonce = {},
+                       .report_data = {},
+                       .endpoint_checked = true};
   auto answer = appraise(inner, memory);
   EndpointRules{question, answer}.check();
   return answer;

@@ -153,6 +153,10 @@ TEST_F(RecordedBundle, GenerationAndModels) {
     return "[endpoint]\n" + std::string{key} + " = [\"" + to_hex(filled(value)) + "\"]";
   };
   EXPECT_FALSE(
+      has_rule(ask(bundle, "sev-snp", at, policy_of(model("models_required", 5))), "models"));
+  EXPECT_TRUE(
+      has_rule(ask(bundle, "sev-snp", at, policy_of(model("models_required", 6))), "models"));
+  EXPECT_FALSE(
       has_rule(ask(bundle, "sev-snp", at, policy_of(model("models_allowed", 5))), "models"));
   EXPECT_TRUE(
       has_rule(ask(bundle, "sev-snp", at, policy_of(model("models_allowed", 6))), "models"));

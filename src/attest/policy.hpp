@@ -64,9 +64,12 @@ struct TpmPolicy {
 
 // What a server's evidence bundle must say beside the hardware's evidence (bundle.hpp).
 struct EndpointPolicy {
-  AcceptedValues models_allowed;  // SHA-256 of weights: nothing else is served; empty: anything
-  AcceptedValues policies;        // SHA-256 of the operator's policy; empty: any
-  bool any() const { return !models_allowed.empty() || !policies.empty(); }
+  AcceptedValues models_required;  // SHA-256 of weights: each is served
+  AcceptedValues models_allowed;   // SHA-256 of weights: nothing else is served; empty: anything
+  AcceptedValues policies;         // SHA-256 of the operator's policy; empty: any
+  bool any() const {
+    return !models_required.empty() || !models_allowed.empty() || !policies.empty();
+  }
 };
 
 struct Policy {

@@ -225,6 +225,7 @@ Result<void> read_others(Table& top, Policy& out) {
   }
   if (const auto* from = top.table("endpoint")) {
     Table table{*from, "endpoint."};
+    table.take_digests("models_required", out.endpoint.models_required);
     table.take_digests("models_allowed", out.endpoint.models_allowed);
     table.take_digests("policies", out.endpoint.policies);
     TACIT_CHECK(table.done());

@@ -133,7 +133,9 @@ TEST_F(FakeTsm, RecordedQuotesMakeBundlesThatAreJudged) {
   EXPECT_EQ(answer.verdict, attest::Verdict::reject);
   for (const auto& piece : answer.pieces)
     for (const auto& reason : piece.reasons())
-      EXPECT_TRUE(reason.rule == "nonce" || reason.rule == "report-data") << reason.rule;
+      EXPECT_TRUE(reason.rule == "binding" || reason.rule == "nonce" ||
+                  reason.rule == "report-data")
+          << reason.rule;
 }
 
 TEST(SnpCertificates, RefusesTablesThatPointElsewhere) {

@@ -42,6 +42,7 @@ int run_app(int argc, char** argv) {
   add_serve(app, context);
   add_connect(app, context);
   add_relay(app, context);
+  add_attest(app, context);
   add_pull(app, context);
   add_list(app, context);
   add_key(app, context);

@@ -10,6 +10,9 @@
 #include "async/task_group.hpp"
 #include "cli/app.hpp"
 #include "cli/commands.hpp"
+#include "cli/evidence_files.hpp"
+#include "cli/evidence_report.hpp"
+#include "cli/http_environment.hpp"
 #include "cli/log_sink.hpp"
 #include "cli/main_loop.hpp"
 #include "cli/terminal.hpp"
@@ -31,6 +34,8 @@ struct ConnectOptions {
   std::string relay;
   std::string trust;
   std::string key_file;
+  std::string policy;  // empty: default, and a server without hardware is fine
+  std::vector<std::string> collateral;
   std::string pace = "off";
   unsigned frame_bytes = 512;
   bool check = false;
@@ -82,8 +87,15 @@ void print_proof(const ConnectOptions& options, const connect::Proof& proof) {
   } else {
     print_error("             is the one pinned at first use");
   }
-  print_error(
-      "Hardware     none vouches for this machine: whoever runs it can read what it serves");
+  if (proof.hardware) {
+    print_error(
+        evidence_report(*proof.hardware, options.policy.empty() ? "default" : options.policy));
+  } else if (proof.attester == seal::Attester::none) {
+    print_error(
+        "Hardware     none vouches for this machine: whoever runs it can read what it serves");
+  } else {
+    print_error("Hardware     not looked at, as --policy none says");
+  }
   print_error(fmt::format(
       "Channel      X-Wing (ML-KEM-768 + X25519), AES-256-GCM; key valid until {:%H:%M:%S} UTC",
       std::chrono::floor<Seconds>(proof.not_after)));
@@ -149,17 +161,21 @@ class ConnectProcess {
 
 connect::ClientOptions client_options(const Environment& environment) {
   connect::ClientOptions client;
-  // As curl: upper case for https only, because a CGI program's HTTP_PROXY comes from its client.
-  const auto variable = [&](const char* lower, const char* upper) {
-    return environment.variable(lower).value_or(environment.variable(upper).value_or(""));
-  };
-  client.http.https_proxy = variable("https_proxy", "HTTPS_PROXY");
-  client.http.http_proxy = environment.variable("http_proxy").value_or("");
-  client.http.no_proxy = variable("no_proxy", "NO_PROXY");
-  client.http.limits.redirects_max = 0;
+  client.http = http_options(environment);
   client.http.limits.read_timeout = Seconds{600};  // a long answer may take its time to begin
   client.http.limits.idle_connections_max = 64;
   return client;
+}
+
+// nullopt with --policy none: nothing is asked of the hardware.
+Result<std::optional<connect::EvidenceRules>> evidence_rules(const ConnectOptions& options) {
+  if (options.policy == "none") return std::optional<connect::EvidenceRules>{};
+  connect::EvidenceRules rules;
+  rules.required = !options.policy.empty();
+  TACIT_TRY(rules.policy, read_policy(rules.required ? options.policy : "default"));
+  for (const auto& name : options.collateral)
+    TACIT_CHECK(add_evidence_path(name, rules.collateral));
+  return rules;
 }
 
 int connect_to(Context& context, ConnectOptions& options) {
@@ -183,6 +199,12 @@ int connect_to(Context& context, ConnectOptions& options) {
   if (!key) return report(key.error());
   auto client = client_options(context.environment);
   client.shape = *shape;
+  auto rules = evidence_rules(options);
+  if (!rules) {
+    report(rules.error());
+    return kExitUsage;
+  }
+  client.evidence = *std::move(rules);
   async::Runtime runtime{1};
   return run_main(runtime,
                   [&] { return process.run(runtime, std::move(client), std::move(*key)); });
@@ -203,6 +225,11 @@ void add_connect(CLI::App& app, Context& context) {
   command->add_option(
       "--trust", options->trust,
       "Fingerprint that the server must have (tacit1:...), instead of a pinned one");
+  command->add_option("--policy", options->policy,
+                      "What the server's hardware must prove: default, strict, development, a TOML "
+                      "file; none to look at nothing but its identity");
+  command->add_option("--collateral", options->collateral,
+                      "Collateral beside what the server brings: files or folders");
   command
       ->add_option("--key-file", options->key_file,
                    "File with the API key (else TACIT_API_KEY, else each request's own key)")
@@ -226,6 +253,7 @@ void add_connect(CLI::App& app, Context& context) {
       "  tacit connect https://ai.example.org\n"
       "  tacit connect https://ai.example.org --check\n"
       "  tacit connect https://ai.example.org --relay https://relay.example.net\n"
+      "  tacit connect https://ai.example.org --policy policy.toml\n"
       "  tacit connect ai.example.org --pace 50 --key-file ~/ai.key");
   command->callback([&context, options] {
     context.chosen = [&context, options] { return connect_to(context, *options); };

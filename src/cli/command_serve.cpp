@@ -101,6 +101,17 @@ void add_serve(CLI::App& app, Context& context) {
           "Seconds for which a key of the sealed channel opens requests")
       ->check(CLI::Range(2u, 86'400u))
       ->default_str("600");
+  add_attest_options(*command, serve_options.attest);
+  command
+      ->add_option("--attest-collateral", serve_options.attest_collateral,
+                   "A folder whose files go along with the evidence: certificates, TCB info, RIMs")
+      ->check(CLI::ExistingDirectory)
+      ->group("Attestation");
+  command
+      ->add_option("--attest-policy", serve_options.attest_policy,
+                   "A text of yours that the evidence is bound to: what you promise clients")
+      ->check(CLI::ExistingFile)
+      ->group("Attestation");
   command
       ->add_option("--drain-timeout", options->drain_timeout_s,
                    "Seconds that running requests get at shutdown")
@@ -130,7 +141,8 @@ void add_serve(CLI::App& app, Context& context) {
       "  tacit serve --model smollm2\n"
       "  tacit serve --host 0.0.0.0 --tls-cert chain.pem --tls-key key.pem\n"
       "  tacit serve --host 0.0.0.0 --tls-cert chain.pem --tls-key key.pem --sealed-only\n"
-      "  tacit serve --unix /run/tacit.sock --log-format json");
+      "  tacit serve --unix /run/tacit.sock --log-format json\n"
+      "  tacit serve --model smollm2 --attest tpm --tpm-certificate ak-chain.pem");
   command->callback([&context, options, host, port] {
     const bool tcp_named = host->count() > 0 || port->count() > 0;
     context.chosen = [&context, options, tcp_named] { return serve(context, *options, tcp_named); };

@@ -6,17 +6,20 @@
 #include <CLI/CLI.hpp>
 
 #include "attest/appraise.hpp"
-#include "attest/policy_file.hpp"
 #include "cli/app.hpp"
 #include "cli/commands.hpp"
+#include "cli/evidence_files.hpp"
+#include "cli/http_environment.hpp"
+#include "cli/main_loop.hpp"
 #include "cli/terminal.hpp"
+#include "connect/evidence.hpp"
 #include "core/text.hpp"
+#include "crypto/random.hpp"
+#include "seal/sealed.hpp"
 #include "store/file.hpp"
 
 namespace tacit::cli {
 namespace {
-
-constexpr std::size_t kFilesMax = 512;
 
 struct Options {
   std::vector<std::string> evidence;
@@ -25,48 +28,14 @@ struct Options {
   std::string nonce;
   std::string report_data;
   std::string at;
+  std::string save;
   bool json = false;
 };
 
+constexpr Seconds kFetchTimeout{60};
+
 Error wrong_usage(Literal what, const std::string& about, Literal how) {
   return Error{Code::invalid_argument, what}.about(PublicText{about}).fix(how);
-}
-
-Result<void> add_file(const std::filesystem::path& path, bool listed,
-                      std::vector<attest::Input>& out) {
-  if (out.size() == kFilesMax)
-    return fail(Error{Code::too_large, "too many files"}.with("limit", kFilesMax));
-  auto bytes = store::read_file(path, attest::kEvidenceBytesMax);
-  if (!bytes && bytes.error().code() == Code::too_large && !listed) return {};
-  if (!bytes) return fail(std::move(bytes).error());
-  out.push_back({path.string(), *std::move(bytes), listed});
-  return {};
-}
-
-// A file, or every file below a folder, in the order of their names.
-Result<void> add_path(const std::string& name, std::vector<attest::Input>& out) {
-  std::error_code problem;
-  if (!std::filesystem::is_directory(name, problem)) return add_file(name, true, out);
-  std::vector<std::filesystem::path> files;
-  std::filesystem::recursive_directory_iterator it{name, problem};
-  for (const std::filesystem::recursive_directory_iterator end; !problem && it != end;
-       it.increment(problem)) {
-    if (it->is_regular_file(problem)) files.push_back(it->path());
-    if (files.size() > kFilesMax) break;
-  }
-  if (problem) return fail(wrong_usage("cannot read the folder", name, "check its permissions"));
-  std::ranges::sort(files);
-  for (const auto& file : files) TACIT_CHECK(add_file(file, false, out));
-  return {};
-}
-
-Result<attest::Policy> read_policy(const std::string& name) {
-  if (auto policy = attest::Policy::built_in(name)) return *std::move(policy);
-  const auto bytes = store::read_file(name, attest::kPolicyBytesMax);
-  if (!bytes && bytes.error().code() == Code::not_found)
-    return fail(wrong_usage("no such policy", name, "say default, strict, development, or a file"));
-  if (!bytes) return fail(bytes.error());
-  return attest::parse_policy(as_text(*bytes));
 }
 
 Result<std::optional<Bytes>> read_hex(const std::string& text, std::size_t bytes_max) {
@@ -88,23 +57,30 @@ int usage(const Error& error) {
   return kExitUsage;
 }
 
-int run(const Options& options) {
-  std::vector<attest::Input> evidence;
+bool is_url(const std::string& name) {
+  return name.starts_with("https://") || name.starts_with("http://");
+}
+
+// What is asked beside the evidence itself.
+struct Terms {
   std::vector<attest::Input> collateral;
-  for (const auto& name : options.evidence)
-    if (const auto added = add_path(name, evidence); !added) return usage(added.error());
-  for (const auto& name : options.collateral)
-    if (const auto added = add_path(name, collateral); !added) return usage(added.error());
-  auto policy = read_policy(options.policy);
-  if (!policy) return usage(policy.error());
-  auto nonce = read_hex(options.nonce, 64);
-  if (!nonce) return usage(nonce.error());
-  auto report_data = read_hex(options.report_data, 64);
-  if (!report_data) return usage(report_data.error());
-  const auto now = read_time(options.at);
-  if (!now) return usage(now.error());
-  const auto answer = attest::appraise(
-      {evidence, collateral, *std::move(policy), *now, *std::move(nonce), *std::move(report_data)});
+  attest::Policy policy;
+  std::optional<Bytes> nonce;
+  std::optional<Bytes> report_data;
+  attest::UnixTime now;
+};
+
+Result<Terms> read_terms(const Options& options) {
+  Terms out;
+  for (const auto& name : options.collateral) TACIT_CHECK(add_evidence_path(name, out.collateral));
+  TACIT_TRY(out.policy, read_policy(options.policy));
+  TACIT_TRY(out.nonce, read_hex(options.nonce, 64));
+  TACIT_TRY(out.report_data, read_hex(options.report_data, 64));
+  TACIT_TRY(out.now, read_time(options.at));
+  return out;
+}
+
+int conclude(const Options& options, const attest::Answer& answer) {
   print(options.json ? attest::render_json(answer) : attest::render_text(answer));
   switch (answer.verdict) {
     case attest::Verdict::accept: return kExitOk;
@@ -114,6 +90,88 @@ int run(const Options& options) {
   return kExitFailure;
 }
 
+// A server's evidence document. Without a nonce of ours it proves nothing about today.
+int run_document(const Options& options, const Terms& terms, BytesView document, bool fresh) {
+  auto nonce = seal::evidence_nonce(document);
+  if (!nonce) return usage(nonce.error());
+  if (terms.nonce && terms.nonce->size() == nonce->size())
+    std::ranges::copy(*terms.nonce, nonce->begin());
+  const auto evidence = seal::open_evidence(document, *nonce);
+  if (!evidence) {
+    report(evidence.error());
+    return kExitFailure;
+  }
+  auto answer = connect::appraise_evidence(
+      *evidence, *nonce, {.policy = terms.policy, .required = true, .collateral = terms.collateral},
+      terms.now);
+  if (!fresh && !terms.nonce) {
+    if (terms.policy.require_nonce) {
+      answer.reasons.push_back({attest::Verdict::cannot_tell, "freshness",
+                                "the nonce that was asked with (--nonce)", "none was given"});
+      answer.verdict = std::max(answer.verdict, attest::Verdict::cannot_tell);
+    } else if (!answer.pieces.empty()) {
+      answer.pieces.front().warn("freshness-unknown",
+                                 "Nothing was given to compare with: this evidence may be old.");
+    }
+  }
+  if (!options.json)
+    print(fmt::format("Server    {}, identity {}\n          its key is used from {} to {}\n\n",
+                      attest::printable(evidence->statement.software),
+                      evidence->statement.identity.fingerprint(),
+                      attest::format_time(floor<Seconds>(evidence->statement.not_before)),
+                      attest::format_time(floor<Seconds>(evidence->statement.not_after))));
+  return conclude(options, answer);
+}
+
+Task<int> fetch_and_run(const Environment& environment, const Options& options,
+                        const Terms& terms) {
+  http::Client client{http_options(environment)};
+  seal::EvidenceNonce nonce{};
+  crypto::random_bytes(nonce);
+  if (terms.nonce) {
+    if (terms.nonce->size() != nonce.size())
+      co_return usage(wrong_usage("this is no nonce for a server", "--nonce",
+                                  "give 32 bytes as hexadecimal digits"));
+    std::ranges::copy(*terms.nonce, nonce.begin());
+  }
+  auto url = options.evidence.front();
+  while (url.ends_with('/')) url.pop_back();
+  url += seal::kEvidencePath;
+  const auto document =
+      co_await connect::fetch_evidence(client, url, nonce, Deadline::after(kFetchTimeout));
+  if (!document) co_return report(document.error());
+  if (!options.save.empty())
+    if (const auto saved = store::write_file_atomically(options.save, *document); !saved)
+      co_return report(saved.error());
+  if (const auto fresh = connect::check_nonce(*document, nonce); !fresh)
+    co_return report(fresh.error());
+  co_return run_document(options, terms, *document, true);
+}
+
+// The one file named, when it is a server's evidence document.
+std::optional<Bytes> saved_document(const Options& options) {
+  if (options.evidence.size() != 1) return std::nullopt;
+  auto bytes = store::read_file(options.evidence.front(), seal::kEvidenceDocumentBytesMax);
+  if (!bytes || !seal::evidence_nonce(*bytes)) return std::nullopt;
+  return *std::move(bytes);
+}
+
+int run(const Environment& environment, const Options& options) {
+  auto terms = read_terms(options);
+  if (!terms) return usage(terms.error());
+  if (options.evidence.size() == 1 && is_url(options.evidence.front())) {
+    async::Runtime runtime{1};
+    return run_main(runtime, [&] { return fetch_and_run(environment, options, *terms); });
+  }
+  if (const auto document = saved_document(options))
+    return run_document(options, *terms, *document, false);
+  std::vector<attest::Input> evidence;
+  for (const auto& name : options.evidence)
+    if (const auto added = add_evidence_path(name, evidence); !added) return usage(added.error());
+  return conclude(options, attest::appraise({evidence, terms->collateral, terms->policy, terms->now,
+                                             terms->nonce, terms->report_data}));
+}
+
 }  // namespace
 
 void add_verify(CLI::App& app, Context& context) {
@@ -121,7 +179,9 @@ void add_verify(CLI::App& app, Context& context) {
   verify->require_subcommand(1);
   auto* command = verify->add_subcommand("evidence", "Appraise attestation evidence of a machine");
   auto options = std::make_shared<Options>();
-  command->add_option("FILE", options->evidence, "Evidence, or folders of it")->required();
+  command
+      ->add_option("FILE", options->evidence, "Evidence, folders of it, or the address of a server")
+      ->required();
   command
       ->add_option(
           "--collateral", options->collateral,
@@ -133,13 +193,17 @@ void add_verify(CLI::App& app, Context& context) {
   command->add_option("--report-data", options->report_data,
                       "The evidence must be bound to it (hexadecimal)");
   command->add_option("--at", options->at, "Judge as of this time, such as 2026-03-01T12:00:00Z");
+  command->add_option("--save", options->save, "Keep the server's evidence in this file");
   command->add_flag("--json", options->json, "As JSON");
   command->footer(
       "Exit codes: 0 accept, 1 reject, 2 wrong usage, 3 cannot tell (something is missing).\n"
       "Examples:\n"
       "  tacit verify evidence quote.bin --collateral collateral.json\n"
-      "  tacit verify evidence report.bin --collateral vcek.der --policy strict --nonce 5f...");
-  command->callback([&context, options] { context.chosen = [options] { return run(*options); }; });
+      "  tacit verify evidence report.bin --collateral vcek.der --policy strict --nonce 5f...\n"
+      "  tacit verify evidence https://ai.example.org --policy policy.toml --save today.evidence");
+  command->callback([&context, options] {
+    context.chosen = [&context, options] { return run(context.environment, *options); };
+  });
 }
 
 }  // namespace tacit::cli

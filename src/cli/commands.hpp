@@ -19,6 +19,7 @@ struct Context {
 
 void add_run(CLI::App& app, Context& context);
 void add_serve(CLI::App& app, Context& context);
+void add_attest(CLI::App& app, Context& context);
 void add_connect(CLI::App& app, Context& context);
 void add_relay(CLI::App& app, Context& context);
 void add_pull(CLI::App& app, Context& context);

@@ -3,6 +3,8 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/ip/address.hpp>
 #include <boost/asio/post.hpp>
@@ -18,12 +20,15 @@
 #include "cli/main_loop.hpp"
 #include "cli/models.hpp"
 #include "cli/process_limits.hpp"
+#include "core/text.hpp"
 #include "gateway/gateway.hpp"
 #include "gateway/keys.hpp"
 #include "gateway/metrics.hpp"
 #include "gateway/model_pool.hpp"
 #include "gateway/sealed_front.hpp"
 #include "gateway/sealed_service.hpp"
+#include "registry/local_file.hpp"
+#include "store/file.hpp"
 
 namespace tacit::cli {
 namespace {
@@ -108,14 +113,17 @@ class ServerProcess {
       TACIT_CO_TRY(tls_,
                    async::TlsServerContext::from_files(options_.tls_certificate, options_.tls_key));
     }
+    TACIT_CO_TRY(attester_, attester::find_attester(find_options(options_.attest)));
+    TACIT_CO_CHECK(co_await open_models());
+    if (attester_) TACIT_CO_CHECK(open_evidence());
     TACIT_CO_TRY(sealed_, gateway::SealedService::open({.identity_file = environment_.identity(),
                                                         .key_life = options_.sealed_key_life,
                                                         .software = "tacit " TACIT_VERSION,
                                                         .replay = {},
                                                         .ohttp = options_.ohttp,
-                                                        .ehbp = options_.ehbp},
+                                                        .ehbp = options_.ehbp,
+                                                        .source = evidence_.get()},
                                                        clock_, log_));
-    TACIT_CO_CHECK(co_await open_models());
     TACIT_CO_CHECK(listen());  // a taken port is known before a model is loaded
     background.spawn(pool_->housekeeping());
     background.spawn(sealed_->rotate_forever());
@@ -158,8 +166,48 @@ class ServerProcess {
         preload_.push_back(std::move(*name));
       }
     }
+    if (attester_) {
+      TACIT_CO_TRY(pool.promised, promise_models(pool.local_files));
+    }
     pool_ = std::make_unique<gateway::ModelPool>(runtime_, *registry_, log_, std::move(pool));
     co_return Result<void>{};
+  }
+
+  // A server that is vouched for says which models it serves, and serves no others: those that were
+  // named, else those that are installed now.
+  Result<std::map<std::string, std::string, std::less<>>> promise_models(
+      const std::vector<std::filesystem::path>& local_files) {
+    std::map<std::string, std::string, std::less<>> out;
+    for (const auto& path : local_files) {
+      TACIT_TRY(const auto opened, registry::open_local_file(path));
+      out[path.stem().string()] = opened.model.weights.hex();
+    }
+    for (const auto& model : registry_->installed()) {
+      const bool named = std::ranges::find(preload_, model.name) != preload_.end();
+      if (options_.models.empty() || named) out.emplace(model.name, model.weights.hex());
+    }
+    for (const auto& [name, hex] : out) {
+      attest::ServedModel model{name, {}};
+      std::ranges::copy(from_hex(hex).value(), model.sha256.begin());
+      models_.push_back(std::move(model));
+    }
+    return out;
+  }
+
+  Result<void> open_evidence() {
+    attester::BundleMakerOptions bundle{options_.attest_collateral, {}, std::move(models_)};
+    if (!options_.attest_policy.empty()) {
+      TACIT_TRY(const auto text,
+                store::read_file(options_.attest_policy, attest::kOperatorPolicyBytesMax));
+      bundle.policy = as_text(text);
+    }
+    evidence_ = std::make_unique<HardwareEvidence>(std::move(attester_), std::move(bundle));
+    // Whatever is wrong is known now, and not when the first client asks.
+    TACIT_TRY(const auto first, evidence_->bundle({}, {}));
+    log_.info("server.attested",
+              {{"attester", PublicText{std::string{seal::attester_name(evidence_->attester())}}},
+               {"bytes", first.size()}});
+    return {};
   }
 
   Result<void> listen() {
@@ -278,6 +326,9 @@ class ServerProcess {
   std::shared_ptr<http::Server::Shared> shared_ = std::make_shared<http::Server::Shared>();
   std::shared_ptr<async::TlsServerContext> tls_;
   std::unique_ptr<gateway::KeyStore> keys_;
+  attester::AttesterPtr attester_;  // until it is evidence_'s
+  std::vector<attest::ServedModel> models_;
+  std::unique_ptr<HardwareEvidence> evidence_;
   std::unique_ptr<gateway::SealedService> sealed_;
   std::unique_ptr<registry::Registry> registry_;
   std::unique_ptr<gateway::ModelPool> pool_;

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/attest_options.hpp"
 #include "cli/environment.hpp"
 #include "core/log.hpp"
 #include "http/server.hpp"
@@ -25,6 +26,9 @@ struct ServeOptions {
   bool ohttp = false;
   bool ehbp = false;
   Seconds sealed_key_life{600};
+  AttestOptions attest;
+  std::string attest_collateral;  // a folder
+  std::string attest_policy;      // a file
   Seconds drain_timeout{30};
   std::size_t io_threads = 0;  // 0: one per core
   std::uint32_t context = 0;

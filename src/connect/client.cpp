@@ -148,37 +148,50 @@ Result<Proof> Client::decide(const seal::Statement& statement) const {
 }
 
 Async<Proof> Client::appraise(Deadline deadline) {
+  auto proof = co_await appraise_now(deadline);
+  if (!proof && proof.error().code() == Code::forbidden) {
+    server_.reset();
+    drafts_.clear();
+  }
+  co_return proof;
+}
+
+Async<Proof> Client::appraise_now(Deadline deadline) {
   seal::EvidenceNonce nonce{};
   crypto::random_bytes(nonce);
-  const auto url = endpoint(seal::kEvidencePath) + "?nonce=" + to_hex(nonce);
-  TACIT_CO_TRY(const auto response, co_await http_.send("GET", url, {}, {}, deadline));
-  const auto type = response->head().headers.find("content-type").value_or("");
-  if (response->head().status != 200 || type != seal::kEvidenceMediaType) {
-    co_return fail(Error{Code::unsupported, "the server offers no sealed channel"}
-                       .about(PublicText{options_.url})
-                       .fix("Is this the address of a tacit server?"));
-  }
   TACIT_CO_TRY(const auto document,
-               co_await http::read_all(*response, seal::kEvidenceBytesMax, deadline));
+               co_await fetch_evidence(http_, endpoint(seal::kEvidencePath), nonce, deadline));
+  TACIT_CO_CHECK(check_nonce(document, nonce));
   TACIT_CO_TRY(const auto evidence, seal::open_evidence(document, nonce));
   const auto& statement = evidence.statement;
   if (evidence.now < statement.not_before || evidence.now >= statement.not_after) {
     co_return fail(Code::corrupt, "the server's key is not valid at the server's own time");
   }
+  const auto now = clock_.wall();
+  std::optional<attest::Answer> hardware;
+  const auto& rules = options_.evidence;
+  if (rules && (rules->required || statement.attester != seal::Attester::none)) {
+    hardware = appraise_evidence(evidence, nonce, *rules, std::chrono::floor<Seconds>(now));
+    if (hardware->verdict != attest::Verdict::accept) co_return fail(refusal_of(*hardware));
+  }
   TACIT_CO_TRY(auto proof, decide(statement));
+  proof.hardware = std::move(hardware);
   TACIT_CO_TRY(auto key, seal::server_key(statement.sealed, evidence.statement_digest));
   if (!server_ || server_->key.binding.statement_digest != evidence.statement_digest) {
     drafts_.clear();
     used_draft_.notify();
   }
-  const auto now = clock_.wall();
   const auto offset = evidence.now - now;
-  server_ = Server{.key = std::move(key),
-                   .fingerprint = proof.fingerprint,
-                   .clock_offset = offset,
-                   .fresh_until = statement.not_before +
-                                  (statement.not_after - statement.not_before) / 2 - offset,
-                   .not_after = statement.not_after - offset};
+  // By our clock. What the hardware proved counts for so long, and not longer.
+  const auto age_max = rules && proof.hardware ? rules->age_max : Seconds{24 * 3600};
+  server_ =
+      Server{.key = std::move(key),
+             .fingerprint = proof.fingerprint,
+             .clock_offset = offset,
+             .fresh_until = std::min<WallTime>(
+                 now + age_max / 2,
+                 statement.not_before + (statement.not_after - statement.not_before) / 2 - offset),
+             .not_after = std::min<WallTime>(now + age_max, statement.not_after - offset)};
   co_return proof;
 }
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "async/wait.hpp"
+#include "connect/evidence.hpp"
 #include "connect/known_servers.hpp"
 #include "core/log.hpp"
 #include "core/secret.hpp"
@@ -27,6 +28,8 @@ struct ClientOptions {
   // one it has.
   std::string trust;
   KnownServers* known = nullptr;  // null only with `trust`; outlives the client
+  // What is asked of the server's hardware; nullopt: nothing, its identity is all that counts.
+  std::optional<EvidenceRules> evidence;
   seal::ReplyShape shape;
   http::ClientOptions http;
 };
@@ -38,6 +41,8 @@ struct Proof {
   seal::Attester attester = seal::Attester::none;
   std::string software;
   WallTime not_after;  // of the key, by the server's clock
+  // What the hardware proved; nullopt when it was not asked, or there is none.
+  std::optional<attest::Answer> hardware;
 };
 
 // SealedResponse is an answer whose head was opened. Destroying it before its end closes the
@@ -72,8 +77,9 @@ class Client {
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
 
-  // Gets fresh evidence and decides. Errors: forbidden (another identity than the one expected),
-  // corrupt and malformed (evidence), unavailable, deadline_exceeded.
+  // Gets fresh evidence and decides. Errors: forbidden (another identity than the one expected, or
+  // evidence that is not accepted, with the rule: from then on nothing is sent under the key that
+  // was good before), corrupt and malformed (evidence), unavailable, deadline_exceeded.
   Async<Proof> appraise(Deadline deadline);
   // Appraises again before the key is too old, until cancelled.
   Task<> keep_fresh();
@@ -97,6 +103,7 @@ class Client {
   // Where requests go: the relay, or the server itself.
   std::string endpoint(std::string_view path) const;
   Result<Proof> decide(const seal::Statement& statement) const;
+  Async<Proof> appraise_now(Deadline deadline);
   Result<seal::RequestDraft> take_draft();
   WallTime server_time() const;
   Async<std::unique_ptr<SealedResponse>> try_send(const SecretText& message,

@@ -149,14 +149,18 @@ void ModelPool::State::request(const std::string& name, std::shared_ptr<Waiter> 
 }
 
 Result<registry::Registry::Opened> ModelPool::State::open(const std::string& name) {
-  const auto promise = options.promised.find(name);
-  if (!options.promised.empty() && promise == options.promised.end())
-    return fail(Error{Code::not_found, "this server's evidence does not promise this model"}
-                    .about(PublicText{name})
-                    .fix("Name it with --model when the server starts"));
+  const std::string* promise = nullptr;
+  if (options.promised) {
+    const auto found = options.promised->find(name);
+    if (found == options.promised->end())
+      return fail(Error{Code::not_found, "this server's evidence does not promise this model"}
+                      .about(PublicText{name})
+                      .fix("Name it with --model when the server starts"));
+    promise = &found->second;
+  }
   const auto path = local_file(name);
   auto opened = path ? registry::open_local_file(*path) : registry.open_weights(name);
-  if (opened && promise != options.promised.end() && opened->model.weights.hex() != promise->second)
+  if (opened && promise != nullptr && opened->model.weights.hex() != *promise)
     return fail(
         Error{Code::corrupt, "the weights are not those that the server's evidence promises"}
             .about(PublicText{name})
@@ -226,8 +230,9 @@ void ModelPool::State::refresh_list() {
     fresh.push_back({model.name, model.weights.with_prefix(), model.size_bytes, 0});
   }
   for (const auto& path : options.local_files) fresh.push_back({path.stem().string(), "", 0, 0});
-  if (!options.promised.empty())
-    std::erase_if(fresh, [&](const auto& model) { return !options.promised.contains(model.name); });
+  if (options.promised)
+    std::erase_if(fresh,
+                  [&](const auto& model) { return !options.promised->contains(model.name); });
   const std::scoped_lock lock{mutex};
   known = std::move(fresh);
 }

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,9 +25,9 @@ struct ModelPoolOptions {
   std::uint32_t threads = 0;
   // GGUF files given by path; served under their stem.
   std::vector<std::filesystem::path> local_files;
-  // What the server has promised to serve: SHA-256 (hex) by name. Empty: anything. Else nothing
-  // else is loaded, and no other weights under these names.
-  std::map<std::string, std::string, std::less<>> promised;
+  // What the server has promised to serve: SHA-256 (hex) by name. Nothing else is loaded then, and no
+  // other weights under these names. nullopt: anything.
+  std::optional<std::map<std::string, std::string, std::less<>>> promised;
 };
 
 // ModelPool's control runs on shard 0 of the runtime; each shard has a provider of its own, which

@@ -1,0 +1,133 @@
+"""A TPM in software (swtpm) with a maker's certificate authority, as the tests of attestation need it."""
+
+import contextlib
+import dataclasses
+import os
+import pathlib
+import shutil
+import socket
+import struct
+import subprocess
+
+import pytest
+
+from harness import eventually, patience, tacit
+
+NEEDED = ("swtpm", "swtpm_setup", "swtpm_localca")
+
+
+def need_swtpm() -> None:
+    missing = [name for name in NEEDED if shutil.which(name) is None]
+    if missing:
+        pytest.skip(f"SKIPPED: {', '.join(missing)} not found; apt-get install swtpm swtpm-tools")
+
+
+def openssl(*arguments: str, stdin: bytes = b"") -> bytes:
+    """The OpenSSL of the build, which can write certificates of any dates; else the system's."""
+    root = os.environ.get("TACIT_E2E_OPENSSL_ROOT")
+    program = str(pathlib.Path(root) / "bin" / "openssl") if root else "openssl"
+    env = dict(os.environ)
+    if root:
+        env["LD_LIBRARY_PATH"] = f"{root}/lib64:{root}/lib"
+    done = subprocess.run([program, *arguments], input=stdin, capture_output=True, env=env, timeout=patience(30))
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def free_pair() -> int:
+    """A free port whose successor is free, too: one for commands, one for control."""
+    while True:
+        with contextlib.suppress(OSError), socket.socket() as first, socket.socket() as second:
+            first.bind(("127.0.0.1", 0))
+            port = first.getsockname()[1]
+            second.bind(("127.0.0.1", port + 1))
+            return port
+
+
+@dataclasses.dataclass
+class Maker:
+    """Who makes TPMs: the authority of swtpm's own tools, in a folder of the test."""
+
+    folder: pathlib.Path
+
+    @property
+    def root_pem(self) -> str:
+        return (self.folder / "swtpm-localca-rootca-cert.pem").read_text()
+
+    def configure(self) -> pathlib.Path:
+        (self.folder / "localca.conf").write_text(
+            f"statedir = {self.folder}\nsigningkey = {self.folder}/signkey.pem\n"
+            f"issuercert = {self.folder}/issuercert.pem\ncertserial = {self.folder}/certserial\n")
+        (self.folder / "localca.options").write_text("--platform-manufacturer Tacit\n--platform-version 1\n--platform-model Test\n")
+        setup = self.folder / "setup.conf"
+        setup.write_text(f"create_certs_tool={shutil.which('swtpm_localca')}\n"
+                         f"create_certs_tool_config={self.folder}/localca.conf\n"
+                         f"create_certs_tool_options={self.folder}/localca.options\nactive_pcr_banks=sha256\n")
+        return setup
+
+    def certify(self, key: pathlib.Path, out: pathlib.Path, *dates: str) -> pathlib.Path:
+        """The certificate of an attestation key, followed by the maker's intermediate one."""
+        extensions = out.with_suffix(".ext")
+        extensions.write_text("basicConstraints=critical,CA:FALSE\nkeyUsage=critical,digitalSignature\n")
+        leaf = openssl("x509", "-new", "-force_pubkey", str(key), "-subj", "/CN=attestation key",
+                       "-CA", str(self.folder / "issuercert.pem"), "-CAkey", str(self.folder / "signkey.pem"),
+                       *(dates or ("-days", "2")), "-set_serial", "77", "-extfile", str(extensions))
+        out.write_bytes(leaf + (self.folder / "issuercert.pem").read_bytes())
+        return out
+
+
+@dataclasses.dataclass
+class SoftwareTpm:
+    folder: pathlib.Path
+    maker: Maker
+    port: int
+    process: subprocess.Popen
+    chain: pathlib.Path  # the certificates of its attestation key
+
+    @property
+    def tcti(self) -> str:
+        return f"swtpm:host=127.0.0.1,port={self.port}"
+
+    @property
+    def serve(self) -> tuple[str, ...]:
+        return ("--attest", "tpm", "--tpm", self.tcti, "--tpm-certificate", str(self.chain))
+
+    def command(self, code: int, body: bytes) -> bytes:
+        """One command of the TPM library, with an empty password."""
+        session = struct.pack(">IIHBH", 9, 0x40000009, 0, 0, 0)
+        handle, parameters = body[:4], body[4:]
+        message = handle + session + parameters
+        with socket.create_connection(("127.0.0.1", self.port), timeout=patience(20)) as connection:
+            connection.sendall(struct.pack(">HII", 0x8002, 10 + len(message), code) + message)
+            answer = connection.recv(4096)
+        assert struct.unpack(">I", answer[6:10])[0] == 0, answer.hex()
+        return answer
+
+    def extend(self, pcr: int, digest: bytes) -> None:
+        """TPM2_PCR_Extend, as firmware does it."""
+        self.command(0x182, struct.pack(">IIH", pcr, 1, 0x000B) + digest)
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+def start_tpm(folder: pathlib.Path, maker: Maker) -> SoftwareTpm:
+    state = folder / "state"
+    state.mkdir(parents=True)
+    made = subprocess.run(["swtpm_setup", "--tpm2", "--tpmstate", f"dir://{state}", "--create-ek-cert",
+                           "--config", str(maker.configure())], capture_output=True, text=True, timeout=patience(60))
+    assert made.returncode == 0, made.stdout + made.stderr
+    port = free_pair()
+    process = subprocess.Popen(["swtpm", "socket", "--tpm2", "--tpmstate", f"dir={state}",
+                                "--server", f"type=tcp,port={port},disconnect", "--ctrl", f"type=tcp,port={port + 1}",
+                                "--flags", "not-need-init,startup-clear"],
+                               stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    tpm = SoftwareTpm(folder, maker, port, process, folder / "chain.pem")
+
+    def enrolled() -> bool:
+        done = tacit("attest", "--attest", "tpm", "--tpm", tpm.tcti, "--out", str(folder / "enrol"), home=folder)
+        return done.returncode == 0
+    eventually("the software TPM answers", enrolled, 20)
+    maker.certify(folder / "enrol" / "attestation-key.pem", tpm.chain)
+    return tpm
