@@ -97,7 +97,7 @@ def generate(number: int) -> bytes:
     constraint = b"\x01" + sized(b'{"type":"object"}')
     reasoning = b"\x03" + flagged(struct.pack("<I", 100))
     bias = struct.pack("<Iif", 1, 5, -100)
-    return (b"\x01" + struct.pack("<QI", number, 64) + b"\x00" + sized(b"smollm2") + sized(b"tenant") + sampling
+    return (b"\x01" + struct.pack("<QI", number, 64) + b"\x00" + sized(b"smollm2") + flagged(bytes(range(16))) + sampling
             + flagged(struct.pack("<I", 16)) + prompt + tools + choice + constraint + reasoning + bias
             + flagged(struct.pack("<I", 2)) + b"\x00" + struct.pack("<I", 1) + sized(b"\n\n"))
 
@@ -109,7 +109,7 @@ FRAMES = {
     "generate": generate(1),
     "cancel": b"\x02" + struct.pack("<Q", 1),
     "credit": b"\x03" + struct.pack("<QI", 1, 32),
-    "hello": b"\x10" + struct.pack("<H", 2) + bytes([6, 1, 1, 1, 1]),
+    "hello": b"\x10" + struct.pack("<H", 3) + bytes([6, 1, 1, 1, 1]),
     "ready": b"\x11" + struct.pack("<IIQ", 2048, 8, 98362432),
     "load_failed": b"\x12" + struct.pack("<Hqq", 18, 11, 0),
     "stats": b"\x13" + struct.pack("<IIf", 3, 1, 0.25),

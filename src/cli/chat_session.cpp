@@ -38,6 +38,7 @@ domain::GenerateRequest ChatSession::request() const {
     request.messages.push_back({message.role, message.content.clone()});
   request.sampling = options_.sampling;
   request.max_tokens = options_.max_tokens;
+  request.cache_salt.emplace();  // one person's own worker: each turn goes on behind the last
   return request;
 }
 

@@ -220,7 +220,8 @@ class ServerProcess {
           .clock = clock_,
           .log = log_,
           .gauges = [this] { return pool_->gauges(); },
-          .open_connections = [this] { return shared_->connections.load(); }};
+          .open_connections = [this] { return shared_->connections.load(); },
+          .cache_salts = &cache_salts_};
       const gateway::SealedFrontOptions sealing{.body_bytes_max = options_.limits.body_bytes_max,
                                                 .sealed_only = options_.sealed_only};
       gateway::GatewayOptions gateway{.body_bytes_max = options_.limits.body_bytes_max,
@@ -323,6 +324,7 @@ class ServerProcess {
   FdLogger log_;
   async::Runtime runtime_;
   gateway::Metrics metrics_{runtime_.size()};
+  gateway::CacheSalts cache_salts_;
   std::shared_ptr<http::Server::Shared> shared_ = std::make_shared<http::Server::Shared>();
   std::shared_ptr<async::TlsServerContext> tls_;
   std::unique_ptr<gateway::KeyStore> keys_;

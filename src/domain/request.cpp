@@ -55,6 +55,7 @@ GenerateRequest GenerateRequest::clone() const {
   copy.stop.reserve(stop.size());
   for (const auto& each : stop) copy.stop.push_back(each.clone());
   copy.tenant = tenant;
+  copy.cache_salt = cache_salt;
   return copy;
 }
 

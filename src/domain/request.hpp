@@ -2,6 +2,7 @@
 // it.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -106,6 +107,10 @@ enum class Purpose : std::uint8_t {
   embed,     // the prompt's embedding, by VectorDelta
 };
 
+// CacheSalt says whose computed prefixes a request may use and leave behind: those of requests with
+// the same salt and nobody else's.
+using CacheSalt = std::array<std::uint8_t, 16>;
+
 // GenerateRequest is one prompt to be completed (or one of the other things in Purpose). The prompt
 // is `messages`, or `text`, or `tokens`.
 struct GenerateRequest {
@@ -134,6 +139,9 @@ struct GenerateRequest {
   std::optional<std::uint32_t> max_tokens;  // unset: until the model stops or the context is full
   std::vector<Content> stop;                // generation ends before any of these
   std::string tenant;  // who asks (an opaque id, set by the gateway, never by the caller)
+  // Derived from the tenant by the gateway, with a secret of the server's; never the caller's.
+  // Unset: nothing is reused and nothing kept.
+  std::optional<CacheSalt> cache_salt;
 
   // clone copies content on purpose: a retry, a second choice or a benchmark needs it.
   GenerateRequest clone() const;

@@ -23,6 +23,7 @@ TEST(GenerateRequest, CloneCopiesEveryField) {
   request.max_tokens = 5;
   request.stop.emplace_back("\n");
   request.tenant = "t";
+  request.cache_salt = CacheSalt{1, 2, 3};
   request.purpose = Purpose::count;
   request.text = Content{"raw"};
   request.tokens = std::vector<std::int32_t>{4, 5};
@@ -46,6 +47,7 @@ TEST(GenerateRequest, CloneCopiesEveryField) {
   EXPECT_EQ(copy.stop.at(0).reveal(), "\n");
   EXPECT_EQ(copy.model, "m");
   EXPECT_EQ(copy.tenant, "t");
+  EXPECT_EQ(copy.cache_salt, request.cache_salt);
   EXPECT_EQ(copy.purpose, Purpose::count);
   EXPECT_EQ(copy.text->reveal(), "raw");
   EXPECT_EQ(copy.tokens, request.tokens);

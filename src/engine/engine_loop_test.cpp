@@ -32,6 +32,9 @@ class CountingModel final : public Model {
   std::uint32_t batch_tokens_max() const override { return 16; }
   bool is_end(Token token) const override { return token == 0; }
   void clear(Slot slot) override { last_.at(slot) = 0; }
+  bool can_truncate() const override { return true; }
+  bool truncate(Slot, std::uint32_t) override { return true; }
+  bool copy(Slot, Slot, std::uint32_t) override { return true; }
   std::string_view piece(Token token) override { return piece_ = std::to_string(token) + " "; }
   Result<std::vector<float>> embed(std::span<const Token> tokens) override {
     return std::vector<float>(3, static_cast<float>(tokens.size()));

@@ -201,6 +201,26 @@ class LlamaModel final : public Model {
     llama_memory_seq_rm(llama_get_memory(context_.get()), static_cast<llama_seq_id>(slot), -1, -1);
   }
 
+  bool can_truncate() const override {
+    return !llama_model_is_recurrent(model_.get()) && !llama_model_is_hybrid(model_.get());
+  }
+
+  bool truncate(Slot slot, std::uint32_t tokens) override {
+    const auto sequence = static_cast<llama_seq_id>(slot);
+    if (llama_memory_seq_rm(llama_get_memory(context_.get()), sequence,
+                            static_cast<llama_pos>(tokens), -1))
+      return true;
+    clear(slot);
+    return false;
+  }
+
+  // Each sequence has a cache of its own, so that the whole of it is copied, and its end forgotten.
+  bool copy(Slot from, Slot to, std::uint32_t tokens) override {
+    llama_memory_seq_cp(llama_get_memory(context_.get()), static_cast<llama_seq_id>(from),
+                        static_cast<llama_seq_id>(to), -1, -1);
+    return truncate(to, tokens);
+  }
+
   std::string_view piece(Token token) override {
     const bool visible =
         std::ranges::find(prompts_->visible_tokens(), token) != prompts_->visible_tokens().end();

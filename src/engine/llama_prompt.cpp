@@ -125,6 +125,7 @@ class Maker final : public PromptMaker {
     if (prompt.tokens.empty()) return fail(Code::invalid_argument, "prompt is empty");
     prompt.max_tokens = request.max_tokens;
     prompt.logprobs = request.logprobs;
+    prompt.cache_salt = request.cache_salt;
     prompt.num_stops = static_cast<std::uint32_t>(request.stop.size());
     const bool with_tools =
         !request.tools.empty() && request.tool_choice.use != domain::ToolUse::none;

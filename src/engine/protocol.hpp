@@ -28,7 +28,7 @@
 
 namespace tacit::engine {
 
-inline constexpr std::uint16_t kProtocolVersion = 2;
+inline constexpr std::uint16_t kProtocolVersion = 3;
 
 struct ProtocolLimits {
   static constexpr std::size_t request_frame_bytes_max = 34 * 1024 * 1024;  // front to worker

@@ -15,7 +15,8 @@ BytesView body(const SecretBytes& frame) { return frame.reveal().subspan(4); }
 domain::GenerateRequest full_request() {
   domain::GenerateRequest request;
   request.model = "smollm2:135m";
-  request.tenant = "t-1";
+  request.tenant = "t-1";  // stays in the front
+  request.cache_salt = domain::CacheSalt{9, 8, 7};
   request.messages.push_back({domain::Role::system, domain::Content{"Be brief."}});
   request.messages.push_back({domain::Role::user, domain::Content{"Grüße, 世界"}});
   request.sampling = {.temperature = 0.5f,
@@ -62,6 +63,8 @@ TEST(Protocol, GenerateComesBackWhole) {
   EXPECT_EQ(generate.request.tool_choice.use, domain::ToolUse::required);
   EXPECT_EQ(generate.request.reasoning.tokens_max, 100u);
   EXPECT_EQ(generate.request.tokens->at(2), 3);
+  EXPECT_EQ(generate.request.tenant, "");
+  EXPECT_EQ(generate.request.cache_salt, (domain::CacheSalt{9, 8, 7}));
   EXPECT_TRUE(same_bytes(frame, encode_command(*decoded)));
 }
 

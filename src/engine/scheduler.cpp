@@ -31,6 +31,7 @@ struct Scheduler::Sequence {
         parser{std::move(prompt.parser)},
         max_tokens{prompt.max_tokens},
         logprobs_wanted{prompt.logprobs},
+        salt{prompt.cache_salt},
         credit{deltas},
         credit_window{deltas} {}
   ~Sequence() { wipe_tokens(tokens); }
@@ -42,6 +43,10 @@ struct Scheduler::Sequence {
   }
   std::uint32_t num_pending() const noexcept {
     return static_cast<std::uint32_t>(tokens.size()) - position;
+  }
+  // What another may have computed: all but the last token, whose outcome is wanted.
+  std::span<const Token> reusable() const noexcept {
+    return std::span{tokens}.first(tokens.size() - 1);
   }
 
   RequestKey key;
@@ -59,6 +64,10 @@ struct Scheduler::Sequence {
   std::optional<std::uint32_t> max_tokens;
   std::optional<std::uint32_t> logprobs_wanted;
   std::vector<domain::TokenLogprob> logprobs;  // not yet sent
+  std::optional<domain::CacheSalt> salt;
+  std::uint32_t num_cached = 0;      // of the prompt, that need not be computed
+  std::optional<RequestKey> leader;  // computes the first tokens for this one too
+  std::uint32_t num_led = 0;         // so many
   std::uint32_t credit;
   std::uint32_t credit_window;  // what was granted at the start: more may never be there at once
   std::uint32_t num_ends = 0;   // the end token, which is counted but not kept
@@ -107,7 +116,14 @@ void Scheduler::enqueue(Sequence& sequence, domain::Event event, std::size_t byt
 }
 
 Scheduler::Scheduler(StepModel& model, EventSink& sink, SchedulerOptions options)
-    : model_{model}, sink_{sink}, options_{options}, slots_(model.num_slots(), nullptr) {}
+    : model_{model},
+      sink_{sink},
+      options_{options},
+      slots_(model.num_slots(), nullptr),
+      kept_{model.num_slots()} {
+  if (options_.copy_tokens_min == 0)
+    options_.copy_tokens_min = std::max(1u, model.context_tokens_max() / 64);
+}
 
 Scheduler::~Scheduler() = default;
 
@@ -188,14 +204,10 @@ void Scheduler::sample(Sequence& sequence, std::size_t index) {
 // himself.
 void Scheduler::admit() {
   while (!waiting_.empty()) {
-    auto free = std::ranges::find(slots_, nullptr);
-    if (free == slots_.end()) {
-      if (!free_a_slot()) return;
-      free = std::ranges::find(slots_, nullptr);
-    }
+    if (std::ranges::find(slots_, nullptr) == slots_.end() && !free_a_slot()) return;
     auto& next = *waiting_.begin()->second;
     waiting_.erase(waiting_.begin());
-    give_slot(next, static_cast<Slot>(free - slots_.begin()));
+    start(next);
   }
 }
 
@@ -212,18 +224,19 @@ bool Scheduler::free_a_slot() {
   }
   if (longest == nullptr || (somebody_runs && longest->stalled_steps < options_.stall_steps_max))
     return false;
-  take_slot(*longest);
+  leave_slot(*longest, true);
   longest->state = State::parked;
   ++num_parked_;
   return true;
 }
 
-void Scheduler::give_slot(Sequence& sequence, Slot slot) {
+void Scheduler::start(Sequence& sequence) {
+  sequence.position = 0;
+  const auto slot = place(sequence);
   slots_[slot] = &sequence;
   sequence.slot = slot;
   sequence.state = State::running;
   sequence.stalled_steps = 0;
-  sequence.position = 0;
   if (sequence.started) return;
   sequence.started = true;
   // Room for all that can come, so that no outgrown copy of the tokens stays behind.
@@ -239,11 +252,105 @@ void Scheduler::give_slot(Sequence& sequence, Slot slot) {
   if (sequence.max_tokens == 0u) begin_finish(sequence, domain::FinishReason::length);
 }
 
-void Scheduler::take_slot(Sequence& sequence) {
+// A free slot that is clear, if need be at the cost of what one has kept. There is a free one.
+Slot Scheduler::clear_slot() {
+  std::optional<Slot> clear;
+  for (Slot slot = 0; slot < slots_.size() && !clear; ++slot)
+    if (slots_[slot] == nullptr && !kept_.holds(slot)) clear = slot;
+  if (clear) return *clear;
+  const auto slot = kept_.victim().value_or(0);
+  kept_.drop(slot);
+  model_.clear(slot);
+  return slot;
+}
+
+// Chooses the free slot that a sequence is to run in, and lets it begin behind what is there.
+Slot Scheduler::place(Sequence& sequence) {
+  sequence.leader.reset();
+  if (!sequence.salt || sequence.tokens.size() < 2) return clear_slot();
+  const auto match = kept_.find(*sequence.salt, sequence.reusable(), !model_.can_truncate());
+  if (const auto* leader = leader_for(sequence, match ? match->tokens : 0)) {
+    sequence.leader = leader->key;
+    sequence.num_led = shared_with(*leader, sequence);
+    return clear_slot();
+  }
+  if (!match) return clear_slot();
+  if (!match->whole && match->tokens >= options_.copy_tokens_min)
+    return place_beside(sequence, *match);
+  kept_.drop(match->slot);
+  if (match->whole || model_.truncate(match->slot, match->tokens)) skip_to(sequence, match->tokens);
+  return match->slot;
+}
+
+// Leaves the kept slot as it is and works on a copy, when a clear slot is there or an older one of
+// the same tenant can make room; else goes on in the slot itself.
+Slot Scheduler::place_beside(Sequence& sequence, const PrefixCache::Match& match) {
+  bool clear = false;
+  for (Slot slot = 0; slot < slots_.size(); ++slot)
+    clear = clear || (slots_[slot] == nullptr && !kept_.holds(slot));
+  const auto victim = kept_.victim();
+  const bool own = victim && *victim != match.slot && kept_.is_of(*victim, *sequence.salt);
+  if (!clear && !own) {
+    kept_.drop(match.slot);
+    if (model_.truncate(match.slot, match.tokens)) skip_to(sequence, match.tokens);
+    return match.slot;
+  }
+  const auto slot = clear_slot();
+  if (model_.copy(match.slot, slot, match.tokens)) skip_to(sequence, match.tokens);
+  return slot;
+}
+
+// How much of `sequence` the other has computed, or will have at the end of its prefill.
+std::uint32_t Scheduler::shared_with(const Sequence& other, const Sequence& sequence) const {
+  const auto sure = other.num_pending() > 1 ? other.tokens.size() : other.position;
+  return common_prefix(std::span{other.tokens}.first(sure), sequence.reusable());
+}
+
+// The running sequence of the same tenant that shares most with this one, if that is worth a copy.
+const Scheduler::Sequence* Scheduler::leader_for(const Sequence& sequence,
+                                                 std::uint32_t more_than) const {
+  if (!model_.can_truncate()) return nullptr;
+  const Sequence* best = nullptr;
+  auto most = more_than + options_.copy_tokens_min - 1;
+  for (const auto* other : slots_) {
+    if (other == nullptr || other->salt != sequence.salt) continue;
+    const auto n = shared_with(*other, sequence);
+    if (n <= most) continue;
+    best = other;
+    most = n;
+  }
+  return best;
+}
+
+// Copies from the leader what it has computed for both; when it has left, from what it left.
+void Scheduler::follow(Sequence& sequence) {
+  const auto it = sequences_.find(*sequence.leader);
+  if (it != sequences_.end() && it->second->slot) {
+    const auto& leader = *it->second;
+    if (leader.position < sequence.num_led) return;
+    if (model_.copy(*leader.slot, *sequence.slot, sequence.num_led))
+      skip_to(sequence, sequence.num_led);
+  } else if (const auto match = kept_.find(*sequence.salt, sequence.reusable());
+             match && match->tokens >= options_.copy_tokens_min) {
+    if (model_.copy(match->slot, *sequence.slot, match->tokens)) skip_to(sequence, match->tokens);
+  }
+  sequence.leader.reset();
+}
+
+void Scheduler::skip_to(Sequence& sequence, std::uint32_t tokens) {
+  sequence.position = tokens;
+  if (sequence.num_generated() == 0) sequence.num_cached = tokens;
+}
+
+// Gives the slot up. `keep`: what it holds is sound, and may be used by the same tenant.
+void Scheduler::leave_slot(Sequence& sequence, bool keep) {
   if (!sequence.slot) return;
-  model_.clear(*sequence.slot);
-  slots_[*sequence.slot] = nullptr;
+  const auto slot = *sequence.slot;
+  slots_[slot] = nullptr;
   sequence.slot.reset();
+  if (keep && sequence.salt && sequence.position > 0)
+    return kept_.keep(slot, *sequence.salt, std::span{sequence.tokens}.first(sequence.position));
+  model_.clear(slot);
 }
 
 // One token of every sequence that generates; what room is left is shared by those that prefill: an
@@ -254,6 +361,8 @@ void Scheduler::compose() {
   std::vector<Sequence*> prefilling;
   for (auto* sequence : slots_) {
     if (sequence == nullptr || sequence->state != State::running) continue;
+    if (sequence->leader) follow(*sequence);
+    if (sequence->leader) continue;
     if (sequence->num_pending() == 1)
       add_to_batch(*sequence, 1);
     else
@@ -289,7 +398,7 @@ void Scheduler::fail_batch(const Error& error) {
   std::ranges::sort(owners);
   const auto [first, last] = std::ranges::unique(owners);
   owners.erase(first, last);
-  for (auto* sequence : owners) end(*sequence, domain::Failed{error});
+  for (auto* sequence : owners) end(*sequence, domain::Failed{error}, false);
 }
 
 // Takes a sampled token: it ends the generation, or becomes text and the next thing to decode.
@@ -311,7 +420,7 @@ void Scheduler::accept(Sequence& sequence, Token token) {
 }
 
 void Scheduler::begin_finish(Sequence& sequence, domain::FinishReason reason) {
-  take_slot(sequence);
+  leave_slot(sequence, true);
   sequence.state = State::finishing;
   sequence.text.finish();
   if (sequence.parser) {
@@ -372,7 +481,7 @@ bool Scheduler::flush(Sequence& sequence) {
                     (sequence.state == State::finishing && !sequence.logprobs.empty());
   if (sequence.state != State::finishing || more) return false;
   const domain::Usage usage{.prompt_tokens = sequence.num_prompt,
-                            .cached_prompt_tokens = 0,
+                            .cached_prompt_tokens = sequence.num_cached,
                             .completion_tokens = sequence.num_generated()};
   auto stop = sequence.text.stop_index();
   if (stop && *stop >= sequence.num_stops) stop.reset();
@@ -380,8 +489,8 @@ bool Scheduler::flush(Sequence& sequence) {
   return true;
 }
 
-void Scheduler::end(Sequence& sequence, domain::Event last) {
-  take_slot(sequence);
+void Scheduler::end(Sequence& sequence, domain::Event last, bool keep) {
+  leave_slot(sequence, keep);
   if (sequence.state == State::waiting) waiting_.erase(sequence.arrival);
   if (sequence.state == State::parked) --num_parked_;
   const auto key = sequence.key;

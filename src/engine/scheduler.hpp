@@ -13,6 +13,10 @@
 // has in its cache. Prefill, decode and the way back from being parked are then one thing: decode
 // what lies between the position and the end, a bounded piece per step, and sample when the end is
 // reached.
+//
+// Whoever leaves a slot leaves in it what was computed, for later requests with the same salt (see
+// prefix_cache.hpp). One that begins like another that is still in its prompt (the choices of one
+// request) follows it: it waits for the common part and gets a copy.
 #pragma once
 
 #include <cstddef>
@@ -29,12 +33,11 @@
 #include "domain/event.hpp"
 #include "domain/request.hpp"
 #include "engine/answer_parser.hpp"
+#include "engine/prefix_cache.hpp"
 #include "engine/text_assembler.hpp"
 
 namespace tacit::engine {
 
-using Token = std::int32_t;
-using Slot = std::uint32_t;        // a place in the model's cache: 0 to slots - 1
 using RequestKey = std::uint64_t;  // unique among the requests of this worker
 
 // Sampler chooses tokens for one request and remembers what it chose.
@@ -65,6 +68,12 @@ class StepModel {
   virtual domain::TokenLogprob logprob(std::size_t index, Token token, std::uint32_t num_top) = 0;
   // Forgets a slot's cache.
   virtual void clear(Slot slot) = 0;
+  // Whether a slot can forget its end alone. Models with a state instead of a cache cannot.
+  virtual bool can_truncate() const = 0;
+  // Forgets all but the first `tokens` of a slot. False: it could not, and the slot is clear.
+  virtual bool truncate(Slot slot, std::uint32_t tokens) = 0;
+  // Makes `to`, which is clear, hold the first `tokens` of what `from` holds. False as above.
+  virtual bool copy(Slot from, Slot to, std::uint32_t tokens) = 0;
   virtual bool is_end(Token token) const = 0;
   // The bytes of a token; valid until the next call.
   virtual std::string_view piece(Token token) = 0;
@@ -79,6 +88,7 @@ struct Prompt {
   std::unique_ptr<AnswerParser> parser;  // null: the text is the answer, reasoning by its tags
   std::optional<std::uint32_t> max_tokens;
   std::optional<std::uint32_t> logprobs;
+  std::optional<domain::CacheSalt> cache_salt;  // unset: nothing is reused and nothing kept
   // What the request wanted; the scheduler itself only generates.
   domain::Purpose purpose = domain::Purpose::generate;
   domain::Content text;  // Purpose::render: the prompt
@@ -104,6 +114,9 @@ struct SchedulerOptions {
   std::uint32_t prompt_tokens_beside_answers_max = 32;
   // A parked sequence comes back when it may send this many deltas.
   std::uint32_t resume_credit_min = 8;
+  // Fewer tokens are not worth the copy of a slot, which costs as much as the whole slot is large.
+  // 0: a sixty-fourth of the context.
+  std::uint32_t copy_tokens_min = 0;
 };
 
 // Scheduler is used by one thread. Every submitted request ends with exactly one last event.
@@ -141,8 +154,15 @@ class Scheduler {
 
   void admit();
   bool free_a_slot();
-  void give_slot(Sequence& sequence, Slot slot);
-  void take_slot(Sequence& sequence);
+  void start(Sequence& sequence);
+  Slot clear_slot();
+  Slot place(Sequence& sequence);
+  Slot place_beside(Sequence& sequence, const PrefixCache::Match& match);
+  const Sequence* leader_for(const Sequence& sequence, std::uint32_t more_than) const;
+  std::uint32_t shared_with(const Sequence& other, const Sequence& sequence) const;
+  void follow(Sequence& sequence);
+  static void skip_to(Sequence& sequence, std::uint32_t tokens);
+  void leave_slot(Sequence& sequence, bool keep);
   void compose();
   void add_to_batch(Sequence& sequence, std::uint32_t n);
   void fail_batch(const Error& error);
@@ -154,7 +174,7 @@ class Scheduler {
   std::optional<domain::Event> next_delta(Sequence& sequence);
   // Sends what is ready, as far as credit goes. True when the sequence ended and is gone.
   bool flush(Sequence& sequence);
-  void end(Sequence& sequence, domain::Event last);
+  void end(Sequence& sequence, domain::Event last, bool keep = true);
 
   StepModel& model_;
   EventSink& sink_;
@@ -162,6 +182,7 @@ class Scheduler {
   Sequences sequences_;
   std::map<std::uint64_t, Sequence*> waiting_;  // by arrival
   std::vector<Sequence*> slots_;                // null: free
+  PrefixCache kept_;                            // what free slots hold; the others are clear
   std::vector<BatchEntry> batch_;
   std::vector<Sequence*> batch_owner_;  // of each entry
   std::uint64_t arrivals_ = 0;

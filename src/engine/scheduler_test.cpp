@@ -27,8 +27,12 @@ Token next_token(std::span<const Token> sequence) {
 
 std::string piece_of(Token token) { return std::string(1, static_cast<char>('a' + token - 1)); }
 
+using Salt = std::optional<domain::CacheSalt>;
+
 class FakeSampler final : public Sampler {
  public:
+  explicit FakeSampler(Salt whose) : salt{whose} {}
+  Salt salt;
   std::uint32_t samples = 0;
 };
 
@@ -50,12 +54,14 @@ class FakeModel final : public StepModel {
     outputs_.clear();
     for (const auto& entry : batch) {
       auto& cache = caches_.at(entry.slot);
-      EXPECT_EQ(entry.position, cache.size()) << "a hole or a repeat in the cache";
-      cache.push_back(entry.token);
-      EXPECT_LE(cache.size(), context_);
-      outputs_.push_back(entry.sample ? std::optional{next_token(cache)} : std::nullopt);
+      EXPECT_EQ(entry.position, cache.tokens.size()) << "a hole or a repeat in the cache";
+      cache.tokens.push_back(entry.token);
+      EXPECT_LE(cache.tokens.size(), context_);
+      outputs_.push_back(
+          {entry.slot, entry.sample ? std::optional{next_token(cache.tokens)} : std::nullopt});
     }
     ++num_decodes;
+    num_computed += batch.size();
     last_batch_size = batch.size();
     return {};
   }
@@ -63,26 +69,59 @@ class FakeModel final : public StepModel {
     return {token, domain::Content{piece_of(token)}, -1.0F};
   }
   Result<Token> sample(Sampler& sampler, std::size_t index) override {
-    ++static_cast<FakeSampler&>(sampler).samples;
-    EXPECT_TRUE(outputs_.at(index).has_value()) << "no logits were asked for";
-    return outputs_.at(index).value_or(kEnd);
+    auto& fake = static_cast<FakeSampler&>(sampler);
+    ++fake.samples;
+    const auto& [slot, token] = outputs_.at(index);
+    EXPECT_TRUE(token.has_value()) << "no logits were asked for";
+    // Whatever this answer rests on was computed for its own tenant, or is its tenant's from now
+    // on.
+    auto& cache = caches_.at(slot);
+    if (cache.owned)
+      EXPECT_EQ(cache.owner, fake.salt) << "one tenant's cache was used for another";
+    else
+      cache.owner = fake.salt;
+    cache.owned = true;
+    return token.value_or(kEnd);
   }
-  void clear(Slot slot) override { caches_.at(slot).clear(); }
+  void clear(Slot slot) override { caches_.at(slot) = {}; }
+  bool can_truncate() const override { return truncates; }
+  bool truncate(Slot slot, std::uint32_t tokens) override {
+    EXPECT_TRUE(truncates);
+    EXPECT_LE(tokens, caches_.at(slot).tokens.size());
+    caches_.at(slot).tokens.resize(tokens);
+    return true;
+  }
+  bool copy(Slot from, Slot to, std::uint32_t tokens) override {
+    EXPECT_TRUE(caches_.at(to).tokens.empty()) << "a copy over something";
+    EXPECT_LE(tokens, caches_.at(from).tokens.size());
+    caches_.at(to) = caches_.at(from);
+    caches_.at(to).tokens.resize(tokens);
+    ++num_copies;
+    return true;
+  }
   bool is_end(Token token) const override { return token == kEnd; }
   std::string_view piece(Token token) override { return piece_ = piece_of(token); }
   bool all_clear() const {
-    return std::ranges::all_of(caches_, [](const auto& cache) { return cache.empty(); });
+    return std::ranges::all_of(caches_, [](const auto& cache) { return cache.tokens.empty(); });
   }
 
   bool fail_next = false;
+  bool truncates = true;
   std::uint64_t num_decodes = 0;
+  std::uint64_t num_computed = 0;
+  std::uint64_t num_copies = 0;
   std::size_t last_batch_size = 0;
 
  private:
-  std::vector<std::vector<Token>> caches_;
+  struct Cache {
+    std::vector<Token> tokens;
+    bool owned = false;
+    Salt owner;
+  };
+  std::vector<Cache> caches_;
   std::uint32_t context_;
   std::uint32_t batch_max_;
-  std::vector<std::optional<Token>> outputs_;
+  std::vector<std::pair<Slot, std::optional<Token>>> outputs_;
   std::string piece_;
 };
 
@@ -145,10 +184,11 @@ class Recorder final : public EventSink {
 };
 
 Prompt prompt_of(std::vector<Token> tokens, std::optional<std::uint32_t> max_tokens = {},
-                 const std::string& stop = "") {
+                 const std::string& stop = "", Salt salt = {}) {
   Prompt prompt;
   prompt.tokens = std::move(tokens);
-  prompt.sampler = std::make_unique<FakeSampler>();
+  prompt.sampler = std::make_unique<FakeSampler>(salt);
+  prompt.cache_salt = salt;
   prompt.max_tokens = max_tokens;
   if (!stop.empty()) prompt.rules.stops.emplace_back(stop);
   return prompt;
@@ -165,9 +205,23 @@ struct Client {
   std::vector<Token> tokens;
   std::optional<std::uint32_t> max_tokens;
   std::string stop;
+  Salt salt;
   bool cancelled = false;
   bool reads = true;
 };
+
+// The most that others of the same tenant can have computed of a client's prompt.
+std::uint32_t reusable(const std::vector<Client>& clients, const Client& client) {
+  std::uint32_t most = 0;
+  for (const auto& other : clients) {
+    if (!client.salt || other.salt != client.salt || other.key == client.key) continue;
+    auto said = other.tokens;
+    for (int i = 0; i < 64; ++i) said.push_back(next_token(said));
+    most = std::max(most,
+                    common_prefix(said, std::span{client.tokens}.first(client.tokens.size() - 1)));
+  }
+  return most;
+}
 
 // One random life of a scheduler: requests come, read at their own pace, stall, go away.
 void random_schedule(std::uint32_t seed) {
@@ -181,7 +235,10 @@ void random_schedule(std::uint32_t seed) {
                       recorder,
                       {.waiting_max = 1000,
                        .stall_steps_max = static_cast<std::uint32_t>(random() % 6),
-                       .resume_credit_min = static_cast<std::uint32_t>(1 + random() % 8)}};
+                       .resume_credit_min = static_cast<std::uint32_t>(1 + random() % 8),
+                       .copy_tokens_min = static_cast<std::uint32_t>(1 + random() % 8)}};
+  model.truncates = random() % 4 != 0;
+  const bool salted = random() % 4 != 0;
   std::vector<Client> clients;
   const std::size_t num_clients = 1 + random() % 12;
   const auto grant = [&](Client& client) {
@@ -196,12 +253,21 @@ void random_schedule(std::uint32_t seed) {
     if (clients.size() < num_clients && random() % 3 == 0) {
       Client client{.key = clients.size() + 1,
                     .tokens = random_tokens(random, 1 + random() % context)};
+      if (!clients.empty() && random() % 2 == 0) {  // as another's prompt, of whatever tenant
+        const auto& like = clients[random() % clients.size()].tokens;
+        const auto n = random() % (std::min(like.size(), client.tokens.size()) + 1);
+        std::copy_n(like.begin(), n, client.tokens.begin());
+        if (random() % 3 == 0) client.tokens = like;
+      }
+      if (salted && random() % 8 != 0)
+        client.salt = domain::CacheSalt{static_cast<std::uint8_t>(1 + random() % 3)};
       if (random() % 2 == 0) client.max_tokens = static_cast<std::uint32_t>(random() % 20);
       if (random() % 3 == 0)
         client.stop = piece_of(static_cast<Token>(1 + random() % 26)) + piece_of(3);
       client.reads = random() % 4 != 0;
       recorder.by_key[client.key].granted = 6;
-      scheduler.submit(client.key, prompt_of(client.tokens, client.max_tokens, client.stop), 6);
+      scheduler.submit(client.key,
+                       prompt_of(client.tokens, client.max_tokens, client.stop, client.salt), 6);
       clients.push_back(std::move(client));
     }
     for (auto& client : clients) {
@@ -220,7 +286,7 @@ void random_schedule(std::uint32_t seed) {
     }
   }
   ASSERT_TRUE(scheduler.idle()) << "seed " << seed << ": somebody waits for ever";
-  EXPECT_TRUE(model.all_clear()) << "seed " << seed << ": a slot was not given back";
+  EXPECT_TRUE(salted || model.all_clear()) << "seed " << seed << ": a slot was not given back";
   EXPECT_EQ(scheduler.load().running, 0u);
   EXPECT_EQ(scheduler.load().waiting, 0u);
   for (const auto& client : clients) {
@@ -233,6 +299,7 @@ void random_schedule(std::uint32_t seed) {
       EXPECT_EQ(finished->reason, expected.reason) << "seed " << seed;
       EXPECT_EQ(finished->usage.completion_tokens, expected.completion_tokens) << "seed " << seed;
       EXPECT_EQ(finished->usage.prompt_tokens, client.tokens.size());
+      EXPECT_LE(finished->usage.cached_prompt_tokens, reusable(clients, client)) << "seed " << seed;
     } else {
       EXPECT_TRUE(client.cancelled) << "seed " << seed;
       EXPECT_TRUE(expected.text.starts_with(seen.text)) << "seed " << seed;
@@ -351,6 +418,120 @@ TEST(Scheduler, LongPromptsShareTheBatchWithThoseThatGenerate) {
   const bool ended = recorder.by_key[1].last.has_value();
   EXPECT_TRUE(ended || recorder.by_key[1].deltas == before + 10)
       << "a prefill held up a running answer";
+}
+
+constexpr domain::CacheSalt kAnna{1};
+constexpr domain::CacheSalt kBen{2};
+
+struct Cached {
+  std::uint64_t computed = 0;  // by the model, in all
+  domain::Usage usage;
+};
+// Runs a request to its end, alone.
+Cached ask(Scheduler& scheduler, FakeModel& model, Recorder& recorder, RequestKey key,
+           std::vector<Token> tokens, Salt salt) {
+  const auto before = model.num_computed;
+  recorder.by_key[key].granted = 100;
+  scheduler.submit(key, prompt_of(std::move(tokens), 1, "", salt), 100);
+  while (scheduler.step()) {}
+  return {model.num_computed - before,
+          std::get<domain::Finished>(*recorder.by_key[key].last).usage};
+}
+
+TEST(SchedulerCache, ATenantComputesItsPrefixOnce) {
+  FakeModel model{4, 2000, 512};
+  Recorder recorder;
+  Scheduler scheduler{model, recorder, {}};
+  std::mt19937 random{3};
+  auto prompt = random_tokens(random, 1500);
+  EXPECT_EQ(ask(scheduler, model, recorder, 1, prompt, kAnna).computed, 1500u);
+  prompt.push_back(7);
+  const auto again = ask(scheduler, model, recorder, 2, prompt, kAnna);
+  EXPECT_EQ(again.computed, 1u);
+  EXPECT_EQ(again.usage.cached_prompt_tokens, 1500u);
+  EXPECT_EQ(again.usage.prompt_tokens, 1501u);
+}
+
+TEST(SchedulerCache, NobodyElseGetsIt) {
+  FakeModel model{4, 2000, 512};
+  Recorder recorder;
+  Scheduler scheduler{model, recorder, {}};
+  std::mt19937 random{3};
+  const auto prompt = random_tokens(random, 1500);
+  ask(scheduler, model, recorder, 1, prompt, kAnna);
+  RequestKey key = 2;
+  for (const Salt salt : {Salt{kBen}, Salt{}, Salt{}}) {
+    const auto other = ask(scheduler, model, recorder, key++, prompt, salt);
+    EXPECT_EQ(other.computed, 1500u);
+    EXPECT_EQ(other.usage.cached_prompt_tokens, 0u);
+  }
+  EXPECT_EQ(ask(scheduler, model, recorder, key, prompt, kAnna).computed, 1u) << "and it is kept";
+}
+
+TEST(SchedulerCache, ChoicesOfOneRequestShareOnePrefill) {
+  FakeModel model{8, 2000, 512};
+  Recorder recorder;
+  Scheduler scheduler{model, recorder, {}};
+  std::mt19937 random{3};
+  const auto prompt = random_tokens(random, 1000);
+  for (RequestKey key = 1; key <= 6; ++key) {
+    recorder.by_key[key].granted = 100;
+    scheduler.submit(key, prompt_of(prompt, 5, "", kAnna), 100);
+  }
+  while (scheduler.step()) {}
+  EXPECT_EQ(model.num_copies, 5u);
+  EXPECT_LE(model.num_computed, 1000u + 6 * 6);
+  for (RequestKey key = 1; key <= 6; ++key)
+    EXPECT_EQ(recorder.by_key[key].text, alone(prompt, 5, 2000, "").text);
+}
+
+TEST(SchedulerCache, AFollowerWhoseLeaderIsCancelledGoesOnWithWhatItLeft) {
+  FakeModel model{2, 2000, 100};
+  Recorder recorder;
+  Scheduler scheduler{model, recorder, {}};
+  std::mt19937 random{3};
+  const auto prompt = random_tokens(random, 1000);
+  for (RequestKey key = 1; key <= 2; ++key) {
+    recorder.by_key[key].granted = 100;
+    scheduler.submit(key, prompt_of(prompt, 5, "", kAnna), 100);
+  }
+  for (int i = 0; i < 5; ++i) scheduler.step();
+  scheduler.cancel(1);
+  while (scheduler.step()) {}
+  EXPECT_EQ(recorder.by_key[2].text, alone(prompt, 5, 2000, "").text);
+  EXPECT_LE(model.num_computed, 1000u + 6);
+}
+
+TEST(SchedulerCache, ASharedBeginningSurvivesTheConversationsThatBeginWithIt) {
+  FakeModel model{3, 2000, 512};
+  Recorder recorder;
+  Scheduler scheduler{model, recorder, {}};
+  std::mt19937 random{3};
+  const auto beginning = random_tokens(random, 500);
+  const auto with = [&](std::size_t n) {
+    auto prompt = beginning;
+    const auto more = random_tokens(random, n);
+    prompt.insert(prompt.end(), more.begin(), more.end());
+    return prompt;
+  };
+  const auto first = with(300);
+  const auto second = with(300);
+  ask(scheduler, model, recorder, 1, first, kAnna);
+  EXPECT_EQ(ask(scheduler, model, recorder, 2, second, kAnna).computed, 300u);
+  EXPECT_EQ(ask(scheduler, model, recorder, 3, first, kAnna).computed, 1u);
+  EXPECT_EQ(ask(scheduler, model, recorder, 4, second, kAnna).computed, 1u);
+}
+
+TEST(SchedulerCache, WhatAFailedBatchLeftIsNotUsed) {
+  FakeModel model{1, 2000, 512};
+  Recorder recorder;
+  Scheduler scheduler{model, recorder, {}};
+  recorder.by_key[1].granted = 100;
+  scheduler.submit(1, prompt_of({1, 2, 3}, 5, "", kAnna), 100);
+  model.fail_next = true;
+  scheduler.step();
+  EXPECT_TRUE(model.all_clear());
+  EXPECT_EQ(ask(scheduler, model, recorder, 2, {1, 2, 3}, kAnna).usage.cached_prompt_tokens, 0u);
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "engine/wire_request.hpp"
 
 #include <cmath>
+#include <cstring>
 #include <limits>
 
 namespace tacit::engine {
@@ -113,7 +114,11 @@ Result<domain::GenerateRequest> get_request(ByteReader& in) {
   domain::GenerateRequest request;
   TACIT_TRY(request.purpose, get_enum(in, domain::Purpose::embed, "unknown purpose"));
   TACIT_TRY(request.model, get_text(in, Limits::name_bytes_max));
-  TACIT_TRY(request.tenant, get_text(in, Limits::name_bytes_max));
+  TACIT_TRY(const bool has_salt, get_bool(in));
+  if (has_salt) {
+    TACIT_TRY(const auto bytes, in.take(sizeof(domain::CacheSalt)));
+    std::memcpy(request.cache_salt.emplace().data(), bytes.data(), bytes.size());
+  }
   TACIT_TRY(request.sampling, get_sampling(in));
   TACIT_TRY(request.max_tokens, get_optional_u32(in));
   TACIT_CHECK(get_prompt(in, request));

@@ -80,7 +80,10 @@ template <class W> void put_request(W& out, const domain::GenerateRequest& reque
   };
   out.type(request.purpose);
   out.text(request.model);
-  out.text(request.tenant);
+  // Who asks is the front's business: the worker only learns which requests are of one tenant.
+  out.flag(request.cache_salt.has_value());
+  if (request.cache_salt)
+    for (const auto byte : *request.cache_salt) out.u8(byte);
   put_sampling(out, request.sampling);
   optional_u32(request.max_tokens);
   put_prompt(out, request);

@@ -114,6 +114,67 @@ TEST_F(WorkerGenerationTest, ARequiredToolIsCalledWithArgumentsThatFollowItsSche
   }
 }
 
+// With the real cache: what a prefix's owner gets, what others get, and what copies are worth.
+TEST_F(WorkerGenerationTest, APrefixIsReusedByItsTenantAlone) {
+  std::string long_text;
+  for (int i = 0; i < 40; ++i) long_text += "Once there was a cat. ";
+  const auto asked_by = [&](std::optional<domain::CacheSalt> salt) {
+    auto out = request(long_text, 16);
+    out.cache_salt = salt;
+    return wish(std::move(out));
+  };
+  constexpr domain::CacheSalt kAnna{1};
+  constexpr domain::CacheSalt kBen{2};
+  const auto cached = [](const Outcome& out) { return out.finished->usage.cached_prompt_tokens; };
+  const auto cold = asked_by(kAnna);
+  const auto prompt_tokens = cold.finished->usage.prompt_tokens;
+  EXPECT_EQ(cached(cold), 0u);
+  const auto warm = asked_by(kAnna);
+  EXPECT_EQ(cached(warm), prompt_tokens - 1);
+  EXPECT_EQ(warm.text, cold.text);
+  EXPECT_EQ(cached(asked_by(kBen)), 0u);
+  EXPECT_EQ(cached(asked_by(std::nullopt)), 0u);
+  EXPECT_EQ(cached(asked_by(std::nullopt)), 0u) << "without a salt nothing is kept";
+  EXPECT_EQ(asked_by(kBen).text, cold.text);
+}
+
+Task<std::vector<Outcome>> collect_all(std::shared_ptr<domain::Backend> backend,
+                                       std::vector<domain::GenerateRequest> requests) {
+  const auto deadline = Deadline::after(Seconds{120});
+  std::vector<std::unique_ptr<domain::Generation>> generations;
+  for (auto& each : requests) {
+    auto generation = co_await backend->generate(std::move(each), deadline);
+    if (generation) generations.push_back(std::move(*generation));
+  }
+  std::vector<Outcome> outcomes(generations.size());
+  for (std::size_t i = 0; i < generations.size(); ++i) {
+    auto& out = outcomes[i];
+    while (!out.finished && !out.failed) {
+      auto batch = co_await generations[i]->next(deadline);
+      if (!batch) out.failed = batch.error();
+      if (!batch) break;
+      for (auto& event : *batch) note_event(out, event);
+    }
+  }
+  co_return outcomes;
+}
+
+TEST_F(WorkerGenerationTest, ChoicesOfOnePromptAreTheSameAsOneAlone) {
+  std::string long_text;
+  for (int i = 0; i < 40; ++i) long_text += "Once there was a dog. ";
+  const auto alone = wish(request(long_text, 16));
+  std::vector<domain::GenerateRequest> requests;
+  for (int i = 0; i < 4; ++i) {
+    requests.push_back(request(long_text, 16));
+    requests.back().cache_salt = domain::CacheSalt{7};
+  }
+  const auto choices = run(collect_all(worker_->backend(0), std::move(requests)));
+  ASSERT_EQ(choices.size(), 4u);
+  for (const auto& choice : choices) {
+    EXPECT_EQ(choice.text, alone.text);
+  }
+}
+
 TEST_F(WorkerGenerationTest, ForbiddenToolsAreNotCalled) {
   const auto out = wish(with_tools({domain::ToolUse::none, "", true}));
   EXPECT_TRUE(out.calls.empty());

@@ -10,6 +10,7 @@
 #include "core/log.hpp"
 #include "core/time.hpp"
 #include "domain/backend.hpp"
+#include "gateway/cache_salts.hpp"
 #include "gateway/keys.hpp"
 #include "gateway/metrics.hpp"
 #include "http/exchange.hpp"
@@ -32,6 +33,8 @@ struct GatewayParts {
   Logger& log;
   std::function<std::vector<ModelGauges>()> gauges;  // thread-safe
   std::function<std::size_t()> open_connections;     // thread-safe
+  // Of all shards, which share workers; null: no prompt's cache is kept.
+  const CacheSalts* cache_salts = nullptr;
 };
 
 // Gateway serves one shard. The route table in gateway.cpp lists everything that is served.

@@ -42,7 +42,8 @@ class GatewayTest : public ::testing::Test {
                      .clock = clock_,
                      .log = log_,
                      .gauges = [] { return std::vector<ModelGauges>{{"fake", 1, 2, 0.5}}; },
-                     .open_connections = [] { return std::size_t{3}; }},
+                     .open_connections = [] { return std::size_t{3}; },
+                     .cache_salts = &cache_salts_},
         GatewayOptions{.body_bytes_max = 1 << 20, .require_key = require_key, .version = "1"});
   }
 
@@ -69,6 +70,7 @@ class GatewayTest : public ::testing::Test {
   NullLogger log_;
   FakeProvider models_;
   Metrics metrics_{1};
+  CacheSalts cache_salts_;
   std::unique_ptr<KeyStore> keys_;
   SecretText key_;
   std::unique_ptr<Gateway> gateway_;
@@ -131,6 +133,23 @@ TEST_F(GatewayTest, TheTenantIsTheKeyNotWhatTheCallerSays) {
   };
   chat(R"(,"user":"someone","tenant":"else")");
   EXPECT_EQ(tenant, keys_->list()->at(0).id);
+}
+
+TEST_F(GatewayTest, TheCacheIsTheKeysNotWhatTheCallerSays) {
+  std::vector<domain::CacheSalt> salts;
+  models_.script = [&](const domain::GenerateRequest& request, auto& out) {
+    ASSERT_TRUE(request.cache_salt);
+    salts.push_back(*request.cache_salt);
+    out.emplace_back(domain::Finished{});
+  };
+  chat();
+  chat(R"(,"cache_salt":"AAAA","prompt_cache_key":"x","user":"someone")");
+  key_ = std::move(keys_->create("other")->key);
+  chat();
+  ASSERT_EQ(salts.size(), 3u);
+  EXPECT_EQ(salts[0], salts[1]);
+  EXPECT_NE(salts[0], salts[2]);
+  EXPECT_EQ(salts[0], cache_salts_.of(keys_->list()->at(0).id));
 }
 
 TEST_F(GatewayTest, AFailureBeforeTheFirstTokenHasItsStatus) {

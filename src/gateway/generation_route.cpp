@@ -313,7 +313,11 @@ Task<> generation(Gateway::Call& call) {
   if (!understood) co_return;
   auto& api_call = *understood;
   call.metrics().unknown_fields.add(api_call.num_unknown_fields);
-  for (auto& request : api_call.requests) request.tenant = call.principal.key_id;
+  for (auto& request : api_call.requests) {
+    request.tenant = call.principal.key_id;
+    if (call.parts.cache_salts != nullptr)
+      request.cache_salt = call.parts.cache_salts->of(request.tenant);
+  }
   auto model_name = api_call.requests.front().model;
   if (model_name.empty()) {  // llama.cpp's own endpoints name none
     const auto models = call.parts.models.list();

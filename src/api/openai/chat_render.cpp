@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "api/error_map.hpp"
 #include "api/json_text.hpp"
 #include "api/openai/chat.hpp"
@@ -53,12 +55,14 @@ void ChatRenderer::feed(std::uint32_t choice, const domain::Event& event) {
 
 SecretText ChatRenderer::take() { return std::exchange(out_, SecretText{}); }
 
-// The prompt counts once, however many choices it has.
+// The prompt counts once, however many choices it has; cached is what was there before any of them.
 void ChatRenderer::count(const domain::Finished& finished, std::uint32_t choice) {
+  const auto cached = finished.usage.cached_prompt_tokens;
+  usage_.cached_prompt_tokens =
+      num_finished_ == 0 ? cached : std::min(usage_.cached_prompt_tokens, cached);
   ++num_finished_;
   choices_[choice].reason = finished.reason;
   usage_.prompt_tokens = finished.usage.prompt_tokens;
-  usage_.cached_prompt_tokens = finished.usage.cached_prompt_tokens;
   usage_.completion_tokens += finished.usage.completion_tokens;
 }
 
