@@ -2,6 +2,8 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
@@ -173,6 +175,8 @@ Result<std::optional<connect::EvidenceRules>> evidence_rules(const ConnectOption
   connect::EvidenceRules rules;
   rules.required = !options.policy.empty();
   TACIT_TRY(rules.policy, read_policy(rules.required ? options.policy : "default"));
+  if (const auto age = rules.policy.evidence_age_max_s)
+    rules.age_max = Seconds{std::clamp<std::uint64_t>(*age, 2, 24 * 3600)};
   for (const auto& name : options.collateral)
     TACIT_CHECK(add_evidence_path(name, rules.collateral));
   return rules;

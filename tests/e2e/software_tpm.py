@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import hashlib
 import os
 import pathlib
 import shutil
@@ -106,6 +107,17 @@ class SoftwareTpm:
     def extend(self, pcr: int, digest: bytes) -> None:
         """TPM2_PCR_Extend, as firmware does it."""
         self.command(0x182, struct.pack(">IIH", pcr, 1, 0x000B) + digest)
+
+    def measure(self, log: pathlib.Path, pcrs: tuple[int, ...], data: bytes) -> None:
+        """Extends these PCRs as a boot loader does, and notes it in a log of the TCG's crypto-agile form."""
+        algorithms = struct.pack("<IBBBBIHHB", 0, 0, 2, 0, 2, 1, 0x000B, 32, 0)
+        head = b"Spec ID Event03\0" + algorithms
+        events = struct.pack("<II20sI", 0, 3, bytes(20), len(head)) + head
+        for pcr in pcrs:
+            digest = hashlib.sha256(data).digest()
+            self.extend(pcr, digest)
+            events += struct.pack("<IIIH", pcr, 0x0D, 1, 0x000B) + digest + struct.pack("<I", len(data)) + data
+        log.write_bytes(events)
 
     def kill(self) -> None:
         self.process.kill()

@@ -141,8 +141,7 @@ def tpm(folder: pathlib.Path):
     need_swtpm()
     (folder / "maker").mkdir()
     software = start_tpm(folder / "tpm", Maker(folder / "maker"))
-    for pcr in (4, 9):
-        software.extend(pcr, hashlib.sha256(b"boot loader and kernel").digest())
+    software.measure(folder / "boot.log", (4, 9), b"boot loader and kernel")
     yield software
     software.kill()
 
@@ -155,7 +154,8 @@ def attested(tpm: SoftwareTpm, folder: pathlib.Path, models: pathlib.Path):
     home = harness.make_home(folder, models)
     promise = folder / "promise.txt"
     promise.write_text("No content is kept.\n")
-    with running(home, *tpm.serve, "--attest-policy", str(promise), "--sealed-key-life", "20") as server:
+    with running(home, *tpm.serve, "--attest-policy", str(promise), "--sealed-key-life", "20",
+                 "--tpm-event-log", str(folder / "boot.log")) as server:
         if server.tunnel is not None:  # this suite is about the server itself
             pytest.skip("SKIPPED: this suite has its own tunnels")
         yield server
@@ -324,6 +324,25 @@ def test_operators_policy(middle: Middle, tpm: SoftwareTpm, folder: pathlib.Path
     assert middle.sealed == 0
 
 
+def test_an_event_log_is_believed_only_as_far_as_the_registers_go(middle: Middle, folder: pathlib.Path, policy: str) -> None:
+    assert "event-log-unconfirmed" not in check(middle.url, folder, "--policy", policy).stderr
+
+    def other_log(nonce: str) -> bytes:
+        signed, bundle = split(middle.fetch(nonce))
+        return join(signed, bundle_of([(k, b.replace(b"boot loader", b"root kitten") if k == 4 else b) for k, b in items_of(bundle)]))
+    middle.change = other_log  # the data of events, whose digests are measured
+    done = check(middle.url, folder, "--policy", policy)
+    assert done.returncode == 0, done.stderr
+
+    def false_log(nonce: str) -> bytes:
+        signed, bundle = split(middle.fetch(nonce))
+        digest = hashlib.sha256(b"boot loader and kernel").digest()
+        return join(signed, bundle_of([(k, b.replace(digest, bytes(32)) if k == 4 else b) for k, b in items_of(bundle)]))
+    middle.change = false_log
+    done = check(middle.url, folder, "--policy", policy)
+    assert done.returncode == 0 and "event-log-unconfirmed" in done.stderr, done.stderr
+
+
 def test_what_was_good_is_given_up_when_the_key_changes(attested: Server, middle: Middle, folder: pathlib.Path, policy: str) -> None:
     with Tunnel(middle.url, folder, "--policy", policy) as tunnel:
         assert tunnel.chat(attested.key).status_code == 200
@@ -408,6 +427,7 @@ def test_verify_evidence_of_a_server_and_of_a_file(attested: Server, tpm: Softwa
     done = tacit("verify", "evidence", attested.url, "--policy", policy, "--save", str(kept), home=folder)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "ACCEPT" in done.stdout and PCR in done.stdout and MODEL in done.stdout
+    assert "event_log.pcr4" in done.stdout and "1 events replayed" in done.stdout, done.stdout
     fresh = policy_file(tpm, "any-time")
     assert tacit("verify", "evidence", str(kept), "--policy", fresh, home=folder).returncode == 0
     # Nobody knows whose nonce that was.
