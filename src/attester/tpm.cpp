@@ -46,6 +46,42 @@ TPMT_PUBLIC own_form() {
   return out;
 }
 
+// The usual RSA endorsement key ("TCG EK Credential Profile", template L-1), for TPMs that do not
+// keep it at its usual handle.
+constexpr TPM2_HANDLE kEndorsementHandle = 0x81010001;
+TPMT_PUBLIC endorsement_form() {
+  static constexpr std::array<BYTE, 32> kPolicy{0x83, 0x71, 0x97, 0x67, 0x44, 0x84, 0xb3, 0xf8,
+                                                0x1a, 0x90, 0xcc, 0x8d, 0x46, 0xa5, 0xd7, 0x24,
+                                                0xfd, 0x52, 0xd7, 0x6e, 0x06, 0x52, 0x0b, 0x64,
+                                                0xf2, 0xa1, 0xda, 0x1b, 0x33, 0x14, 0x69, 0xaa};
+  TPMT_PUBLIC out{};
+  out.type = TPM2_ALG_RSA;
+  out.nameAlg = TPM2_ALG_SHA256;
+  out.objectAttributes = TPMA_OBJECT_FIXEDTPM | TPMA_OBJECT_FIXEDPARENT |
+                         TPMA_OBJECT_SENSITIVEDATAORIGIN | TPMA_OBJECT_ADMINWITHPOLICY |
+                         TPMA_OBJECT_RESTRICTED | TPMA_OBJECT_DECRYPT;
+  out.authPolicy.size = kPolicy.size();
+  std::ranges::copy(kPolicy, out.authPolicy.buffer);
+  auto& rsa = out.parameters.rsaDetail;
+  rsa.symmetric.algorithm = TPM2_ALG_AES;
+  rsa.symmetric.keyBits.aes = 128;
+  rsa.symmetric.mode.aes = TPM2_ALG_CFB;
+  rsa.scheme.scheme = TPM2_ALG_NULL;
+  rsa.keyBits = 2048;
+  out.unique.rsa.size = 256;
+  return out;
+}
+
+Bytes marshalled(const Tss& tss, const TPMT_PUBLIC& area) {
+  const TPM2B_PUBLIC whole{0, area};
+  Bytes out(sizeof whole);
+  std::size_t size = 0;
+  if (tss.marshal_public(&whole, reinterpret_cast<BYTE*>(out.data()), out.size(), &size) != 0)
+    return {};
+  out.resize(size);
+  return out;
+}
+
 Result<crypto::VerifyingKey> public_key(const TPMT_PUBLIC& area) {
   if (area.type == TPM2_ALG_ECC && area.parameters.eccDetail.curveID == TPM2_ECC_NIST_P256) {
     Bytes raw{std::byte{4}};
@@ -120,12 +156,21 @@ class Tpm final : public TpmAttester {
         tpm_{std::move(tpm)},
         identity_{std::move(identity)},
         key_{std::move(key)},
-        endorsements_{std::move(endorsements)} {}
+        endorsements_{std::move(endorsements)},
+        public_area_{marshalled(tpm_->tss(), identity_.key.area)} {}
 
   seal::Attester kind() const override { return seal::Attester::tpm; }
   const crypto::VerifyingKey& key() const override { return key_; }
   bool certified() const override { return !identity_.certificates.empty(); }
   const std::vector<Bytes>& endorsement_certificates() const override { return endorsements_; }
+  const Bytes& public_area() const override { return public_area_; }
+  Result<SecretBytes> activate(BytesView credential) override {
+    const std::scoped_lock lock{mutex_};
+    auto endorsement = tpm_->open_persistent(kEndorsementHandle);
+    if (!endorsement) endorsement = tpm_->create_primary(endorsement_form());
+    if (!endorsement) return fail(endorsement.error());
+    return tpm_->activate(identity_.key, *endorsement, credential);
+  }
 
   Result<Attested> attest(const Digest32& data) override {
     const std::scoped_lock lock{mutex_};
@@ -180,6 +225,7 @@ class Tpm final : public TpmAttester {
   Identity identity_;
   const crypto::VerifyingKey key_;
   const std::vector<Bytes> endorsements_;
+  const Bytes public_area_;
 };
 
 }  // namespace

@@ -12,6 +12,7 @@
 #include <string>
 
 #include "attester/attester.hpp"
+#include "core/secret.hpp"
 #include "crypto/sign.hpp"
 
 namespace tacit::attester {
@@ -33,6 +34,13 @@ class TpmAttester : public Attester {
   virtual bool certified() const = 0;
   // The certificates of the endorsement keys that the maker has put into the TPM, DER.
   virtual const std::vector<Bytes>& endorsement_certificates() const = 0;
+  // The attestation key as the TPM describes it, a TPM2B_PUBLIC: an authority checks its attributes
+  // and computes its name.
+  virtual const Bytes& public_area() const = 0;
+  // Credential activation (TPM 2.0 Library, part 1, section 24): opens what an authority has made
+  // for this key and the RSA endorsement key, which shows it that both are in one TPM. Errors:
+  // malformed, forbidden (made for others), unavailable.
+  virtual Result<SecretBytes> activate(BytesView credential) = 0;
 };
 
 // Errors: not_found (tpm2-tss, the certificate file), unavailable (no TPM, or it does not answer),

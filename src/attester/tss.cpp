@@ -1,6 +1,7 @@
 #include "attester/tss.hpp"
 
 #include <algorithm>
+#include <array>
 
 namespace tacit::attester {
 namespace {
@@ -73,6 +74,12 @@ Result<Tss> Tss::load() {
       out.esys.find("Esys_NV_ReadPublic", out.nv_read_public) &&
       out.esys.find("Esys_NV_Read", out.nv_read) && out.esys.find("Esys_PCR_Read", out.pcr_read) &&
       out.esys.find("Esys_Quote", out.quote) &&
+      out.esys.find("Esys_StartAuthSession", out.start_session) &&
+      out.esys.find("Esys_PolicySecret", out.policy_secret) &&
+      out.esys.find("Esys_ActivateCredential", out.activate_credential) &&
+      out.mu.find("Tss2_MU_TPM2B_PUBLIC_Marshal", out.marshal_public) &&
+      out.mu.find("Tss2_MU_TPM2B_ID_OBJECT_Unmarshal", out.unmarshal_credential) &&
+      out.mu.find("Tss2_MU_TPM2B_ENCRYPTED_SECRET_Unmarshal", out.unmarshal_secret) &&
       out.mu.find("Tss2_MU_TPMT_SIGNATURE_Marshal", out.marshal_signature) &&
       out.mu.find("Tss2_MU_TPMT_PUBLIC_Unmarshal", out.unmarshal_public);
   if (!complete)
@@ -208,6 +215,45 @@ Result<std::vector<Bytes>> TpmConnection::read_pcrs() {
     return fail(Error{Code::unsupported, "the TPM has no PCRs of SHA-256"}.fix(
         "Switch the SHA-256 bank on in the firmware's set-up"));
   return out;
+}
+
+Result<SecretBytes> TpmConnection::activate(const Key& key, const Key& endorsement,
+                                            BytesView credential) {
+  // tpm2-tools write eight bytes before the two structures.
+  constexpr std::array<std::byte, 4> kToolsMagic{std::byte{0xba}, std::byte{0xdc}, std::byte{0xc0},
+                                                 std::byte{0xde}};
+  if (credential.size() > 8 && std::ranges::equal(credential.first(4), kToolsMagic))
+    credential = credential.subspan(8);
+  const auto* const bytes = reinterpret_cast<const BYTE*>(credential.data());
+  TPM2B_ID_OBJECT blob{};
+  TPM2B_ENCRYPTED_SECRET seed{};
+  std::size_t at = 0;
+  if (tss_.unmarshal_credential(bytes, credential.size(), &at, &blob) != 0 ||
+      tss_.unmarshal_secret(bytes, credential.size(), &at, &seed) != 0 || at != credential.size())
+    return fail(Error{Code::malformed, "this is no TPM credential"}.fix(
+        "It is a TPM2B_ID_OBJECT and a TPM2B_ENCRYPTED_SECRET, as tpm2_makecredential writes "
+        "them"));
+  TPMT_SYM_DEF no_encryption{};
+  no_encryption.algorithm = TPM2_ALG_NULL;
+  ESYS_TR session = ESYS_TR_NONE;
+  if (const auto code = tss_.start_session(context_, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE,
+                                           ESYS_TR_NONE, ESYS_TR_NONE, nullptr, TPM2_SE_POLICY,
+                                           &no_encryption, TPM2_ALG_SHA256, &session);
+      code != 0)
+    return fail(tpm_error("the TPM starts no session", code));
+  Freed<TPM2B_DIGEST> hidden{tss_};
+  auto code =
+      tss_.policy_secret(context_, ESYS_TR_RH_ENDORSEMENT, session, ESYS_TR_PASSWORD, ESYS_TR_NONE,
+                         ESYS_TR_NONE, nullptr, nullptr, nullptr, 0, nullptr, nullptr);
+  if (code == 0)
+    code = tss_.activate_credential(context_, key.handle, endorsement.handle, ESYS_TR_PASSWORD,
+                                    session, ESYS_TR_NONE, &blob, &seed, hidden.out());
+  tss_.flush_context(context_, session);
+  if (code != 0)
+    return fail(
+        Error{Code::forbidden, "the credential is for another TPM, or another key of it"}.with(
+            "tpm_rc", code));
+  return SecretBytes{as_bytes({reinterpret_cast<const char*>(hidden->buffer), hidden->size})};
 }
 
 Result<TpmConnection::Quote> TpmConnection::quote(const Key& key, BytesView qualifying_data,

@@ -13,6 +13,7 @@
 #include "attester/library.hpp"
 #include "core/bytes.hpp"
 #include "core/error.hpp"
+#include "core/secret.hpp"
 
 namespace tacit::attester {
 
@@ -37,8 +38,14 @@ struct Tss {
   decltype(Esys_NV_Read)* nv_read;
   decltype(Esys_PCR_Read)* pcr_read;
   decltype(Esys_Quote)* quote;
+  decltype(Esys_StartAuthSession)* start_session;
+  decltype(Esys_PolicySecret)* policy_secret;
+  decltype(Esys_ActivateCredential)* activate_credential;
   decltype(Tss2_MU_TPMT_SIGNATURE_Marshal)* marshal_signature;
   decltype(Tss2_MU_TPMT_PUBLIC_Unmarshal)* unmarshal_public;
+  decltype(Tss2_MU_TPM2B_PUBLIC_Marshal)* marshal_public;
+  decltype(Tss2_MU_TPM2B_ID_OBJECT_Unmarshal)* unmarshal_credential;
+  decltype(Tss2_MU_TPM2B_ENCRYPTED_SECRET_Unmarshal)* unmarshal_secret;
 };
 
 // TpmConnection is one conversation with a TPM. Not thread-safe. Everything that it made is gone
@@ -68,6 +75,9 @@ class TpmConnection {
     Bytes message;    // TPMS_ATTEST
     Bytes signature;  // TPMT_SIGNATURE
   };
+  // What `credential` hides, if it was made for the name of `key` and for `endorsement`, whose use
+  // the usual policy of endorsement keys allows. Errors: malformed, forbidden (it was not).
+  Result<SecretBytes> activate(const Key& key, const Key& endorsement, BytesView credential);
   Result<Quote> quote(const Key& key, BytesView qualifying_data, std::uint32_t pcrs);
 
   const Tss& tss() const noexcept { return tss_; }

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import hashlib
+import hmac
 import os
 import pathlib
 import shutil
@@ -66,6 +67,30 @@ class Maker:
                          f"create_certs_tool_options={self.folder}/localca.options\nactive_pcr_banks=sha256\n")
         return setup
 
+    def credential(self, endorsement: pathlib.Path, area: bytes, hidden: bytes) -> bytes:
+        """TPM2_MakeCredential outside of a TPM (TPM 2.0 Library, part 1, section 24): `hidden` comes out
+        only of the TPM that has this endorsement key, and only for the key of this public area."""
+        (size,) = struct.unpack_from(">H", area)
+        assert size == len(area) - 2
+        kind, name_algorithm, attributes = struct.unpack_from(">HHI", area, 2)
+        assert (kind, name_algorithm) == (0x0023, 0x000B)
+        wanted = 0x00050072  # fixed to TPM and parent, made inside, restricted, signs; does not decrypt
+        assert attributes & 0x00070072 == wanted, hex(attributes)
+        name = struct.pack(">H", name_algorithm) + hashlib.sha256(area[2:]).digest()
+        seed = os.urandom(32)
+        encrypted = openssl("pkeyutl", "-encrypt", "-certin", "-inkey", str(endorsement), "-pkeyopt", "rsa_padding_mode:oaep",
+                            "-pkeyopt", "rsa_oaep_md:sha256", "-pkeyopt", "rsa_mgf1_md:sha256",
+                            "-pkeyopt", "rsa_oaep_label:" + b"IDENTITY\0".hex(), stdin=seed)
+
+        def derive(label: bytes, context: bytes, bits: int) -> bytes:  # KDFa
+            message = struct.pack(">I", 1) + label + b"\0" + context + struct.pack(">I", bits)
+            return hmac.new(seed, message, "sha256").digest()[:bits // 8]
+        inner = openssl("enc", "-aes-128-cfb", "-K", derive(b"STORAGE", name, 128).hex(), "-iv", "00" * 16,
+                        stdin=struct.pack(">H", len(hidden)) + hidden)
+        integrity = hmac.new(derive(b"INTEGRITY", b"", 256), inner + name, "sha256").digest()
+        blob = struct.pack(">H", len(integrity)) + integrity + inner
+        return struct.pack(">H", len(blob)) + blob + struct.pack(">H", len(encrypted)) + encrypted
+
     def certify(self, key: pathlib.Path, out: pathlib.Path, *dates: str) -> pathlib.Path:
         """The certificate of an attestation key, followed by the maker's intermediate one."""
         extensions = out.with_suffix(".ext")
@@ -108,6 +133,24 @@ class SoftwareTpm:
         """TPM2_PCR_Extend, as firmware does it."""
         self.command(0x182, struct.pack(">IIH", pcr, 1, 0x000B) + digest)
 
+    def endorsement(self) -> pathlib.Path:
+        """The maker's certificate of its RSA endorsement key, as PEM; checked."""
+        pem = self.folder / "endorsement.pem"
+        pem.write_bytes(openssl("x509", "-inform", "der", "-in", str(self.folder / "enrol" / "endorsement-0.der")))
+        openssl("verify", "-CAfile", str(self.maker.folder / "swtpm-localca-rootca-cert.pem"),
+                "-untrusted", str(self.maker.folder / "issuercert.pem"), "-ignore_critical", str(pem))
+        return pem
+
+    def is_one(self, other: "SoftwareTpm | None" = None) -> bool:
+        """Whether attestation key and endorsement key (of `other`, if given) are in one TPM."""
+        hidden = os.urandom(32)
+        challenge = self.folder / "credential.bin"
+        challenge.write_bytes(self.maker.credential((other or self).endorsement(),
+                                                    (self.folder / "enrol" / "attestation-key.tpm").read_bytes(), hidden))
+        done = tacit("attest", "--attest", "tpm", "--tpm", self.tcti, "--activate", str(challenge), home=self.folder)
+        assert done.returncode in (0, 1), done.stderr
+        return done.returncode == 0 and done.stdout.strip() == hidden.hex()
+
     def measure(self, log: pathlib.Path, pcrs: tuple[int, ...], data: bytes) -> None:
         """Extends these PCRs as a boot loader does, and notes it in a log of the TCG's crypto-agile form."""
         algorithms = struct.pack("<IBBBBIHHB", 0, 0, 2, 0, 2, 1, 0x000B, 32, 0)
@@ -141,5 +184,6 @@ def start_tpm(folder: pathlib.Path, maker: Maker) -> SoftwareTpm:
         done = tacit("attest", "--attest", "tpm", "--tpm", tpm.tcti, "--out", str(folder / "enrol"), home=folder)
         return done.returncode == 0
     eventually("the software TPM answers", enrolled, 20)
+    assert tpm.is_one(), "the attestation key is not in the TPM whose endorsement key the maker certified"
     maker.certify(folder / "enrol" / "attestation-key.pem", tpm.chain)
     return tpm

@@ -271,6 +271,14 @@ def test_swapped_key_configuration(middle: Middle, tpm: SoftwareTpm, folder: pat
     assert middle.sealed == 0
 
 
+def test_no_authority_certifies_a_key_under_another_tpms_name(tpm: SoftwareTpm, folder: pathlib.Path) -> None:
+    stranger = start_tpm(folder / "stranger-tpm", tpm.maker)
+    try:
+        assert stranger.is_one() and not stranger.is_one(tpm)
+    finally:
+        stranger.kill()
+
+
 def test_bundle_taken_away(middle: Middle, folder: pathlib.Path, policy: str) -> None:
     middle.change = lambda nonce: split(middle.fetch(nonce))[0]
     done = check(middle.url, folder, "--policy", policy)
