@@ -51,7 +51,8 @@ Result<ServedModel> parse_model(BytesView bytes) {
   const bool printable_name =
       std::ranges::all_of(out.name, [](char c) { return c > 0x20 && c < 0x7f; });
   if (out.name.empty() || out.name.size() > kModelNameBytesMax || !printable_name)
-    return fail(Code::malformed, "model name in an evidence bundle");
+    return fail(Error{Code::malformed, "model name in an evidence bundle"}.fix(
+        "Name the model's file in printable ASCII, without blanks"));
   return out;
 }
 

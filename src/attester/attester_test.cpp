@@ -207,5 +207,64 @@ TEST(Nvidia, AsksEachGpuWithTheNonce) {
   EXPECT_EQ(open_nvidia("libno-such-nvml.so").error().code(), Code::not_found);
 }
 
+// Real evidence through the attesters, as the client would judge it: refused for the nonce that it
+// was made for, and for nothing that the attester could have damaged.
+class Recorded : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    if (!std::filesystem::exists(fixtures() / "nvidia"))
+      GTEST_SKIP() << "SKIPPED: fixtures not found; set TACIT_FIXTURES";
+  }
+  static attest::Answer judge(const Bytes& evidence, const char* at) {
+    const std::vector<attest::Input> inputs{{"evidence", evidence}};
+    return attest::appraise({inputs, {}, attest::Policy{}, attest::parse_time(at).value(), {}, {}});
+  }
+};
+
+TEST_F(Recorded, NitroDocument) {
+  const auto text = read_file(fixtures() / "aws-nitro/nsm_attestation.bin");
+  auto nitro = make_nitro([&](BytesView) -> Result<Bytes> {
+    ByteWriter out;
+    out.raw(from_hex("a16b4174746573746174696f6ea168646f63756d656e7459").value());
+    out.u16_be(static_cast<std::uint16_t>(text.size()));
+    out.raw(text);
+    return std::move(out).take();
+  });
+  const auto attested = nitro->attest(filled(1)).value();
+  const auto answer = judge(attested.evidence, "2026-01-01T00:00:00Z");
+  ASSERT_EQ(answer.pieces.size(), 1U);
+  EXPECT_EQ(answer.pieces[0].kind(), "nitro");
+}
+
+TEST_F(Recorded, GpuReport) {
+  const auto folder =
+      std::filesystem::temp_directory_path() / ("tacit_gpu_" + std::to_string(::getpid()));
+  std::filesystem::create_directories(folder);
+  auto hex = read_file(fixtures() / "nvidia/evidence/hopper_570.124.03_report.hex");
+  std::erase_if(hex, [](char c) { return c == '\n' || c == '\r' || c == ' '; });
+  const auto bytes = from_hex(hex).value();
+  std::ofstream{folder / "report", std::ios::binary} << as_text(bytes);
+  std::ofstream{folder / "chain", std::ios::binary}
+      << read_file(fixtures() / "nvidia/evidence/hopper_570.124.03_chain.pem");
+  ::setenv("TACIT_FAKE_NVML_REPORT", (folder / "report").c_str(), 1);
+  ::setenv("TACIT_FAKE_NVML_CHAIN", (folder / "chain").c_str(), 1);
+  auto gpus = open_nvidia(TACIT_FAKE_NVML);
+  ASSERT_TRUE(gpus) << gpus.error().explain();
+  const auto all = (*gpus)->attest(filled(4));
+  ::unsetenv("TACIT_FAKE_NVML_REPORT");
+  ::unsetenv("TACIT_FAKE_NVML_CHAIN");
+  std::filesystem::remove_all(folder);
+  ASSERT_TRUE(all) << all.error().explain();
+  ASSERT_EQ(all->size(), 1U);
+  const auto answer = judge((*all)[0], "2025-06-01T00:00:00Z");
+  ASSERT_EQ(answer.pieces.size(), 1U);
+  EXPECT_EQ(answer.pieces[0].kind(), "nvidia-gpu");
+  for (const auto& reason : answer.pieces[0].reasons()) {
+    EXPECT_NE(reason.rule, "format") << reason.actual;
+    EXPECT_NE(reason.rule, "report-signature") << reason.actual;
+    EXPECT_NE(reason.rule, "device-chain") << reason.actual;
+  }
+}
+
 }  // namespace
 }  // namespace tacit::attester

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
 
+#include "attester/maker.hpp"
 #include "cli/app.hpp"
 #include "cli/commands.hpp"
 #include "cli/models.hpp"
@@ -78,6 +79,19 @@ void examine_machine(std::vector<Finding>& findings) {
            crypto.description + " without ML-KEM", "Build with OpenSSL 3.5 or newer: ./dev deps");
 }
 
+void examine_attestation(std::vector<Finding>& findings) {
+  attester::FindOptions any;
+  any.choice = attester::Choice::automatic;
+  const auto found = attester::find_attester(any);
+  const bool there = found && *found;
+  findings.push_back(
+      {Grade::good,
+       "attestation",
+       there ? fmt::format("{} can vouch for this machine", seal::attester_name((*found)->kind()))
+             : "nothing here can vouch for this machine (tacit attest)",
+       {}});
+}
+
 void examine_home(std::vector<Finding>& findings, const Environment& environment) {
   const auto home = environment.home().string();
   if (const auto made = environment.make_home(); !made) {
@@ -113,6 +127,7 @@ int doctor(const Environment& environment, bool json) {
   std::vector<Finding> findings;
   examine_machine(findings);
   examine_sandbox(findings);
+  examine_attestation(findings);
   examine_home(findings, environment);
   bool bad = false;
   std::vector<std::string> rows;

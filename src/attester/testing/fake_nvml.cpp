@@ -1,6 +1,9 @@
 // NVML as libnvidia-ml.so.1 offers it, as far as the attester asks: two GPUs in confidential mode,
-// whose report is a mark and the nonce. Layouts: nvml.h of driver 535.
+// whose report is a mark and the nonce; or, where the files of TACIT_FAKE_NVML_REPORT and
+// TACIT_FAKE_NVML_CHAIN are, one GPU with a recorded report. Layouts: nvml.h of driver 535.
+#include <cstdlib>
 #include <cstring>
+#include <fstream>
 
 namespace {
 
@@ -21,6 +24,14 @@ struct Report {
 
 char devices[2];
 
+bool is_recorded() { return std::getenv("TACIT_FAKE_NVML_REPORT") != nullptr; }
+
+unsigned read_into(const char* variable, unsigned char* out, unsigned size) {
+  std::ifstream in{std::getenv(variable), std::ios::binary};
+  in.read(reinterpret_cast<char*>(out), size);
+  return static_cast<unsigned>(in.gcount());
+}
+
 }  // namespace
 
 extern "C" {
@@ -34,7 +45,7 @@ int nvmlSystemGetConfComputeState(unsigned* state) {
   return 0;
 }
 int nvmlDeviceGetCount_v2(unsigned* count) {
-  *count = 2;
+  *count = is_recorded() ? 1 : 2;
   return 0;
 }
 int nvmlDeviceGetHandleByIndex_v2(unsigned index, void** device) {
@@ -47,11 +58,21 @@ int nvmlDeviceGetArchitecture(void*, unsigned* architecture) {
   return 0;
 }
 int nvmlDeviceGetConfComputeGpuCertificate(void* device, Certificate* certificate) {
+  if (is_recorded()) {
+    certificate->attestation_chain_size =
+        read_into("TACIT_FAKE_NVML_CHAIN", certificate->attestation_chain,
+                  sizeof certificate->attestation_chain);
+    return 0;
+  }
   certificate->attestation_chain_size = 5;
   std::memcpy(certificate->attestation_chain, device == &devices[0] ? "gpu 0" : "gpu 1", 5);
   return 0;
 }
 int nvmlDeviceGetConfComputeGpuAttestationReport(void*, Report* report) {
+  if (is_recorded()) {
+    report->size = read_into("TACIT_FAKE_NVML_REPORT", report->report, sizeof report->report);
+    return 0;
+  }
   report->size = 38;
   std::memcpy(report->report, "report", 6);
   std::memcpy(report->report + 6, report->nonce, 32);
