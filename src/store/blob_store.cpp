@@ -15,6 +15,7 @@
 #include "crypto/hash.hpp"
 #include "store/abandoned.hpp"
 #include "store/os_error.hpp"
+#include "store/staged_blob.hpp"
 
 namespace tacit::store {
 namespace {
@@ -191,9 +192,27 @@ class FileBlobStore final : public BlobStore {
 
   std::size_t remove_abandoned(WallTime before, const Digest& keep) override {
     return store::remove_abandoned(partial_, before, [&keep](std::string_view name) {
-      return Digest::parse(name) && name != keep.hex();
+      return is_staged_name(name) || (Digest::parse(name) && name != keep.hex());
     });
   }
+  std::size_t remove_abandoned(WallTime before) override {
+    return store::remove_abandoned(partial_, before, [](std::string_view name) {
+      return is_staged_name(name) || Digest::parse(name);
+    });
+  }
+
+  Result<std::filesystem::path> quarantine(const Digest& digest) override {
+    const auto folder = blobs_.parent_path() / "quarantine";
+    TACIT_CHECK(make_folders(folder));
+    const auto target = folder / digest.hex();
+    if (::rename(path(digest).c_str(), target.c_str()) != 0) {
+      return fail(os_error(errno, "cannot move the blob", path(digest)));
+    }
+    TACIT_CHECK(sync_folder(blobs_));
+    return target;
+  }
+
+  std::filesystem::path staging_folder() const override { return partial_; }
 
  private:
   // Opens the partial file of `digest` with its lock held.

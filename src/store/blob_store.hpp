@@ -77,6 +77,13 @@ class BlobStore {
   // Deletes what writers that died have left, but the partial file of `keep`, if it was last
   // written before `before`. Returns how many files (see store/abandoned.hpp).
   virtual std::size_t remove_abandoned(WallTime before, const Digest& keep) = 0;
+  // The same without an exception.
+  virtual std::size_t remove_abandoned(WallTime before) = 0;
+  // Moves a blob whose bytes are wrong out of everybody's way, to <root>/blobs/quarantine, and
+  // returns where it is now. Errors: not_found, permission, no_space, io.
+  virtual Result<std::filesystem::path> quarantine(const Digest& digest) = 0;
+  // Where files that will be renamed into blobs are made (store/staged_blob.hpp).
+  virtual std::filesystem::path staging_folder() const = 0;
 };
 
 }  // namespace tacit::store
