@@ -24,6 +24,18 @@ Error open_error(int number) {
 
 }  // namespace
 
+Result<void> may_be_loaded(const formats::GgufFile& header) {
+  if (header.tensors.empty() || header.architecture().empty()) {
+    return fail(Code::malformed, "a GGUF file without a model: no tensors or no architecture");
+  }
+  if (header.number("split.count").value_or(1) > 1) {
+    return fail(
+        Error{Code::unsupported, "one part of a model that is split over several files"}.fix(
+            "Join the parts first (llama-gguf-split --merge)"));
+  }
+  return {};
+}
+
 Result<Registry::Opened> open_local_file(const std::filesystem::path& path) {
   const auto about = [&](Error error) {
     return fail(std::move(error).about(PublicText{
@@ -34,14 +46,7 @@ Result<Registry::Opened> open_local_file(const std::filesystem::path& path) {
   if (!fd) return about(open_error(errno));
   auto header = formats::read_gguf(fd.get());
   if (!header) return about(std::move(header).error());
-  if (header->tensors.empty() || header->architecture().empty()) {
-    return about({Code::malformed, "a GGUF file without a model: no tensors or no architecture"});
-  }
-  if (header->number("split.count").value_or(1) > 1) {
-    return about(
-        Error{Code::unsupported, "one part of a model that is split over several files"}.fix(
-            "Join the parts first (llama-gguf-split --merge)"));
-  }
+  if (auto fit = may_be_loaded(*header); !fit) return about(std::move(fit).error());
   auto digest = hash_file(fd.get());
   if (!digest) return about(std::move(digest).error());
   const auto text_or = [&](const char* key, std::string otherwise) {

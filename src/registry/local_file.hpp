@@ -7,6 +7,10 @@
 
 namespace tacit::registry {
 
+// may_be_loaded refuses a GGUF that is no whole model: no tensors, no architecture, one part of a
+// split. Errors: malformed, unsupported.
+Result<void> may_be_loaded(const formats::GgufFile& header);
+
 // open_local_file validates a GGUF outside the store and opens it; its digest is computed. Name is
 // the file's stem. Errors: not_found, permission, malformed (what is wrong), io.
 Result<Registry::Opened> open_local_file(const std::filesystem::path& path);

