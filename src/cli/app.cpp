@@ -45,6 +45,11 @@ int run_app(int argc, char** argv) {
   add_attest(app, context);
   add_pull(app, context);
   add_list(app, context);
+  add_show(app, context);
+  add_rm(app, context);
+  add_import(app, context);
+  add_export(app, context);
+  add_gc(app, context);
   add_key(app, context);
   add_doctor(app, context);
   add_verify(app, context);

@@ -175,8 +175,15 @@ int run(const Environment& environment, const Options& options) {
 }  // namespace
 
 void add_verify(CLI::App& app, Context& context) {
-  auto* verify = app.add_subcommand("verify", "Check proofs, without any network");
-  verify->require_subcommand(1);
+  auto* verify =
+      app.add_subcommand("verify", "Check the models in the store, or proofs; no network");
+  add_verify_models(*verify, context);
+  verify->footer(
+      "Exit codes: 0 all good, 1 something differs (and is in quarantine now).\n"
+      "Examples:\n"
+      "  tacit verify                       # hash everything again\n"
+      "  tacit verify smollm2\n"
+      "  tacit verify evidence quote.bin --policy strict");
   auto* command = verify->add_subcommand("evidence", "Appraise attestation evidence of a machine");
   auto options = std::make_shared<Options>();
   command

@@ -24,9 +24,16 @@ void add_connect(CLI::App& app, Context& context);
 void add_relay(CLI::App& app, Context& context);
 void add_pull(CLI::App& app, Context& context);
 void add_list(CLI::App& app, Context& context);
+void add_show(CLI::App& app, Context& context);
+void add_rm(CLI::App& app, Context& context);
+void add_gc(CLI::App& app, Context& context);
+void add_import(CLI::App& app, Context& context);
+void add_export(CLI::App& app, Context& context);
 void add_key(CLI::App& app, Context& context);
 void add_doctor(CLI::App& app, Context& context);
 void add_verify(CLI::App& app, Context& context);
+// Options and callback of `tacit verify` itself; add_verify() calls it.
+void add_verify_models(CLI::App& verify, Context& context);
 void add_version(CLI::App& app, Context& context);
 
 }  // namespace tacit::cli

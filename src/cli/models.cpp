@@ -13,6 +13,13 @@ Result<std::unique_ptr<registry::Registry>> open_registry(const Environment& env
   return registry::Registry::open(std::move(options), log);
 }
 
+Result<registry::ModelStore> open_store(const Environment& environment, Logger& log) {
+  TACIT_CHECK(environment.make_home());
+  registry::RegistryOptions options;
+  options.models_root = environment.models();
+  return registry::ModelStore::open(options, log);
+}
+
 bool is_model_path(const std::string& name) {
   std::error_code ec;
   return name.ends_with(".gguf") ||

@@ -7,6 +7,7 @@
 #include "cli/environment.hpp"
 #include "cli/terminal.hpp"
 #include "core/log.hpp"
+#include "registry/model_store.hpp"
 #include "registry/registry.hpp"
 
 namespace tacit::cli {
@@ -14,6 +15,9 @@ namespace tacit::cli {
 // Opens $TACIT_HOME/models with the HTTP and index settings of the environment.
 Result<std::unique_ptr<registry::Registry>> open_registry(const Environment& environment,
                                                           Logger& log);
+
+// Opens the same folder for what needs no network: removing, checking, importing.
+Result<registry::ModelStore> open_store(const Environment& environment, Logger& log);
 
 // A name that is a path to a GGUF file: ends in .gguf, or has a slash and exists.
 bool is_model_path(const std::string& name);

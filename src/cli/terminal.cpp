@@ -164,6 +164,24 @@ void PullProgress::finish() {
   drawn_ = false;
 }
 
+BytesProgress::BytesProgress(std::string what, PullProgress::Style style)
+    : what_{std::move(what)}, style_{style} {}
+
+void BytesProgress::update(std::uint64_t done, std::uint64_t total) {
+  const auto now = std::chrono::steady_clock::now();
+  if (style_ != PullProgress::Style::bar || now - last_drawn_ < kRedraw) return;
+  last_drawn_ = now;
+  drawn_ = true;
+  const auto percent = total == 0 ? 100 : std::min<std::uint64_t>(100, done * 100 / total);
+  write_all(STDERR_FILENO, fmt::format("\r\x1b[K{} {:3}%  {} of {}", what_, percent,
+                                       human_bytes(done), human_bytes(total)));
+}
+
+void BytesProgress::finish() {
+  if (drawn_) write_all(STDERR_FILENO, "\r\x1b[K");
+  drawn_ = false;
+}
+
 PullProgress::Style progress_style(bool json, bool quiet) {
   if (json) return PullProgress::Style::json;
   if (quiet) return PullProgress::Style::quiet;

@@ -49,6 +49,21 @@ class PullProgress {
   bool first_ = true;
 };
 
+// BytesProgress shows how far something long has come: a bar on a terminal, nothing elsewhere.
+// Called from one thread at a time.
+class BytesProgress {
+ public:
+  BytesProgress(std::string what, PullProgress::Style style);
+  void update(std::uint64_t done, std::uint64_t total);
+  void finish();
+
+ private:
+  std::string what_;
+  PullProgress::Style style_;
+  SteadyTime last_drawn_{};
+  bool drawn_ = false;
+};
+
 // Picks bar on a terminal, lines elsewhere.
 PullProgress::Style progress_style(bool json, bool quiet);
 

@@ -206,6 +206,29 @@ Result<InstalledModel> ModelStore::describe(const store::StagedBlob& staged,
 
 Result<void> ModelStore::install(const InstalledModel& model) { return manifests_.write(model); }
 
+void ModelStore::remember_verified(const store::Digest& digest) const {
+  if (const auto fd = blobs_->open_blob(digest)) verified_.remember(digest, fd->get());
+}
+
+Result<InstalledModel> ModelStore::admit(InstalledModel model, bool replace) {
+  TACIT_CHECK(may_take_name(model, replace));
+  TACIT_TRY(const auto lock, lock_shared());
+  for (const auto& digest : blobs_of(model)) {
+    if (!blobs_->contains(digest)) {
+      return fail(Error{Code::not_found, "a file of the model is missing"}.about(
+          PublicText{model.name + ", " + digest.with_prefix()}));
+    }
+  }
+  TACIT_TRY(const auto fd, blobs_->open_blob(model.weights));
+  auto header = formats::read_gguf(fd.get());
+  if (!header) return fail(std::move(header).error().about(PublicText{model.name}));
+  TACIT_CHECK(may_be_loaded(*header));
+  if (entry_with(model.weights) != nullptr) model.pinned_by = "catalogue";
+  model.size_bytes = header->file_bytes;
+  TACIT_CHECK(install(model));
+  return model;
+}
+
 Result<ImportedModel> ModelStore::import_file(const std::filesystem::path& file,
                                               const ImportOptions& options,
                                               const OnBytes& on_bytes) {

@@ -97,8 +97,13 @@ class ModelStore {
   Result<ImportedModel> import_file(const std::filesystem::path& file, const ImportOptions& options,
                                     const OnBytes& on_bytes);
 
-  // Writes the manifest of blobs that are there. The caller holds the lock, shared.
-  Result<void> install(const InstalledModel& model);
+  // Writes the manifest of a model whose blobs came from elsewhere, hashed: they must be there, and
+  // the weights such that they may be loaded. Takes the lock. `pinned_by` becomes "catalogue" when
+  // that knows them. Errors: not_found (a blob), malformed, unsupported, already_exists (the name),
+  // permission, no_space, unavailable, io.
+  Result<InstalledModel> admit(InstalledModel model, bool replace);
+  // Blobs whose bytes were all hashed on the way in need no second reading.
+  void remember_verified(const store::Digest& digest) const;
   // The store's lock, shared, for adding blobs and the manifest that names them.
   Result<store::FolderLock> lock_shared() const;
 
@@ -109,6 +114,7 @@ class ModelStore {
   const CatalogueEntry* entry_with(const store::Digest& digest) const;
   Result<InstalledModel> describe(const store::StagedBlob& staged,
                                   const ImportOptions& options) const;
+  Result<void> install(const InstalledModel& model);
   Result<void> may_take_name(const InstalledModel& model, bool replace) const;
   std::int64_t unix_now() const;
 

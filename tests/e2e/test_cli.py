@@ -14,7 +14,7 @@ import harness
 from harness import BIN, MODEL, eventually, patience, tacit
 from terminal import ESCAPES, Terminal
 
-COMMANDS = ("serve", "attest", "run", "pull", "list", "key", "doctor", "version")
+COMMANDS = ("serve", "attest", "run", "pull", "list", "show", "rm", "gc", "import", "export", "key", "doctor", "version")
 CRASHES = (-signal.SIGSEGV, -signal.SIGABRT, -signal.SIGBUS, -signal.SIGILL, 134, 139)
 
 
