@@ -2,13 +2,18 @@
 // they cannot do without, and frames against the bare AEAD, measured side by side.
 //
 //   ./dev bench seal
+//
+// The Rust crate `ohttp` does the same round trip in tests/interop/rust:
+//   cargo run --release --locked --manifest-path tests/interop/rust/Cargo.toml --bin bench
 #include <algorithm>
 #include <cstdio>
 #include <optional>
 
 #include "bench_measure.hpp"
+#include "seal/ohttp.hpp"
 #include "seal/sealed_client.hpp"
 #include "seal/sealed_server.hpp"
+#include "seal/testing/ohttp_client.hpp"
 
 using namespace tacit;  // a program of one file
 
@@ -151,10 +156,62 @@ void frames() {
   }
 }
 
+// Oblivious HTTP, a message of `message` bytes both ways, both ends; the client reads the key
+// configuration each time.
+void ohttp_round_trip(seal::OhttpKeys& keys, const Clock& clock, BytesView config,
+                      seal::testing::OhttpForm form, BytesView message) {
+  const auto known = seal::parse_key_config(config);
+  require(known.has_value());
+  auto client = seal::testing::OhttpExchange::begin(form, *known, known->suites.front());
+  require(client.has_value());
+  const auto request = client->request(message);
+  require(request.has_value());
+  const seal::OhttpParts parts{keys, clock};
+  std::unique_ptr<seal::RequestOpener> opener;
+  if (form == seal::testing::OhttpForm::plain) {
+    opener = std::make_unique<seal::OhttpOpener>(parts, 1 << 20);
+  } else {
+    opener = std::make_unique<seal::ChunkedOhttpOpener>(parts);
+  }
+  opener->feed(*request);
+  opener->end();
+  const auto opened = opener->next();
+  require(opened && *opened && opener->finished());
+  const auto sealer = opener->answer_sealer();
+  require(sealer.has_value());
+  Bytes wire{(*sealer)->head().begin(), (*sealer)->head().end()};
+  require((*sealer)->write(**opened, wire) && (*sealer)->finish(wire));
+  const auto answer = client->open(wire);
+  require(answer && std::ranges::equal(*answer, message));
+}
+
+void ohttp() {
+  SystemClock clock;
+  seal::OhttpKeys keys;
+  keys.rotate(clock.wall(), clock.wall() + Seconds{600});
+  const auto configs = keys.configs(clock.wall());
+  const auto xwing = seal::encode_key_config(configs.front());
+  const auto x25519 = seal::encode_key_config(configs.back());
+  const Bytes message(1024, std::byte{'x'});
+  using Form = seal::testing::OhttpForm;
+  const auto medians = measure({
+      [&] { ohttp_round_trip(keys, clock, xwing, Form::plain, message); },
+      [&] { ohttp_round_trip(keys, clock, xwing, Form::chunked, message); },
+      [&] { ohttp_round_trip(keys, clock, x25519, Form::plain, message); },
+      [&] { ohttp_round_trip(keys, clock, x25519, Form::chunked, message); },
+  });
+  std::printf("\n%-42s %9s\n", "Oblivious HTTP, 1 KiB both ways", "us");
+  const char* names[] = {"X-Wing, AES-128-GCM, plain", "X-Wing, AES-128-GCM, chunked",
+                         "X25519, AES-128-GCM, plain", "X25519, AES-128-GCM, chunked"};
+  for (std::size_t i = 0; i < std::size(names); ++i)
+    std::printf("%-42s %9.1f\n", names[i], medians[i] * 1e6);
+}
+
 }  // namespace
 
 int main() {
   World world;
   exchanges(world);
+  ohttp();
   frames();
 }
