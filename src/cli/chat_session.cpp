@@ -46,6 +46,7 @@ Async<Answer> ChatSession::ask(domain::Content prompt) {
   history_.push_back({domain::Role::user, std::move(prompt)});
   cancelled_ = false;
   auto asked = request();
+  const auto begun = std::chrono::steady_clock::now();
   auto generation = co_await backend_->generate(std::move(asked), Deadline::never());
   if (!generation) {
     history_.pop_back();
@@ -53,7 +54,7 @@ Async<Answer> ChatSession::ask(domain::Content prompt) {
   }
   answering_ = true;
   domain::Content said;
-  auto answer = co_await stream(**generation, said);
+  auto answer = co_await stream(**generation, said, begun);
   answering_ = false;
   if (!answer && said.empty())
     history_.pop_back();  // nothing was said: the question may be asked again
@@ -62,9 +63,9 @@ Async<Answer> ChatSession::ask(domain::Content prompt) {
   co_return answer;
 }
 
-Async<Answer> ChatSession::stream(domain::Generation& generation, domain::Content& said) {
+Async<Answer> ChatSession::stream(domain::Generation& generation, domain::Content& said,
+                                  SteadyTime begun) {
   const bool to_terminal = is_terminal(STDOUT_FILENO);
-  const auto begun = std::chrono::steady_clock::now();
   Answer answer;
   for (;;) {
     if (cancelled_) {

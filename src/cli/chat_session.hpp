@@ -1,4 +1,5 @@
-// A conversation with a model that runs in a worker of this process: what `tacit run` is made of.
+// A conversation with a model in a worker of this process, or on a server: what `tacit run` is made
+// of.
 #pragma once
 
 #include <memory>
@@ -45,7 +46,7 @@ class ChatSession {
   void clear();
 
  private:
-  Async<Answer> stream(domain::Generation& generation, domain::Content& said);
+  Async<Answer> stream(domain::Generation& generation, domain::Content& said, SteadyTime begun);
   domain::GenerateRequest request() const;
 
   asio::any_io_executor executor_;

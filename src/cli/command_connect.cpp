@@ -21,14 +21,12 @@
 #include "connect/forwarder.hpp"
 #include "core/text.hpp"
 #include "http/server.hpp"
-#include "store/file.hpp"
 
 namespace tacit::cli {
 namespace {
 
 constexpr Seconds kFirstContact{30};
 constexpr Seconds kDrain{10};
-constexpr std::size_t kKeyFileBytesMax = 4096;
 
 struct ConnectOptions {
   std::string url;
@@ -60,18 +58,6 @@ Result<seal::ReplyShape> shape_of(const ConnectOptions& options) {
     shape.pace_ms = static_cast<std::uint16_t>(*ms);
   }
   return shape;
-}
-
-Result<SecretText> api_key(const Environment& environment, const ConnectOptions& options) {
-  if (!options.key_file.empty()) {
-    TACIT_TRY(auto bytes, store::read_file(options.key_file, kKeyFileBytesMax));
-    auto text = as_text(bytes);
-    while (text.ends_with('\n') || text.ends_with('\r')) text.remove_suffix(1);
-    SecretText key{trim_ascii(text)};
-    wipe(bytes);
-    return key;
-  }
-  return SecretText{environment.variable("TACIT_API_KEY").value_or("")};
 }
 
 void print_proof(const ConnectOptions& options, const connect::Proof& proof) {
@@ -184,10 +170,8 @@ Result<std::optional<connect::EvidenceRules>> evidence_rules(const ConnectOption
 
 int connect_to(Context& context, ConnectOptions& options) {
   ::signal(SIGPIPE, SIG_IGN);
-  while (options.url.ends_with('/')) options.url.pop_back();
-  for (auto* url : {&options.url, &options.relay}) {
-    if (!url->empty() && url->find("://") == std::string::npos) url->insert(0, "https://");
-  }
+  options.url = server_url(std::move(options.url));
+  if (!options.relay.empty()) options.relay = server_url(std::move(options.relay));
   if (const auto home = context.environment.make_home(); !home) return report(home.error());
   ConnectProcess process{context.environment, options};
   if (options.forget) {
@@ -199,7 +183,7 @@ int connect_to(Context& context, ConnectOptions& options) {
     report(shape.error());
     return kExitUsage;
   }
-  auto key = api_key(context.environment, options);
+  auto key = api_key(context.environment, options.key_file);
   if (!key) return report(key.error());
   auto client = client_options(context.environment);
   client.shape = *shape;

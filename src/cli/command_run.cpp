@@ -19,6 +19,7 @@
 #include "cli/main_loop.hpp"
 #include "cli/models.hpp"
 #include "cli/process_limits.hpp"
+#include "cli/sealed_chat.hpp"
 #include "core/text.hpp"
 #include "engine/engine.hpp"
 #include "registry/local_file.hpp"
@@ -38,6 +39,9 @@ struct RunOptions {
   std::optional<std::uint32_t> max_tokens;
   std::uint32_t context = 0;
   std::uint32_t threads = 0;
+  std::string via;  // a server's address; empty: this machine
+  std::string trust;
+  std::string key_file;
   bool verbose = false;
   bool quiet = false;
 };
@@ -116,6 +120,7 @@ class RunCommand {
 
  private:
   Result<void> look_up_model() {
+    if (!options_.via.empty()) return environment_.make_home();
     if (is_model_path(options_.model)) return {};
     TACIT_TRY(registry_, open_registry(environment_, log_));
     auto name = registry_->resolve(options_.model);
@@ -147,7 +152,13 @@ class RunCommand {
     auto executor = runtime_.shard(0).io.get_executor();
     async::TaskGroup watchers{executor};
     watchers.spawn(watch_interrupts());
-    const int status = co_await serve(chat);
+    if (!options_.via.empty()) {
+      sealed_.emplace(environment_,
+                      SealedChatOptions{server_url(options_.via), options_.trust, options_.key_file,
+                                        options_.model},
+                      executor);
+    }
+    const int status = co_await serve(chat, watchers);
     watchers.cancel();
     co_await watchers.join(Deadline::after(Seconds{1}));
     co_return status;
@@ -175,9 +186,10 @@ class RunCommand {
     }
   }
 
-  Task<int> serve(bool chat) {
-    auto backend = co_await start();
+  Task<int> serve(bool chat, async::TaskGroup& watchers) {
+    auto backend = sealed_ ? co_await sealed_->open(options_.quiet) : co_await start();
     if (!backend) co_return report(backend.error());
+    if (sealed_) watchers.spawn(sealed_->keep_fresh());
     ChatOptions chat_options;
     chat_options.sampling.temperature = options_.temperature;
     chat_options.sampling.top_p = options_.top_p;
@@ -257,7 +269,7 @@ class RunCommand {
         print_error("(stopped)");
       else
         show_end(*answer);
-      if (!worker_->alive()) co_return kExitFailure;
+      if (worker_ && !worker_->alive()) co_return kExitFailure;
     }
     lines_ = nullptr;
     print("\n");
@@ -312,6 +324,7 @@ class RunCommand {
   async::Runtime runtime_{1};
   std::unique_ptr<registry::Registry> registry_;
   std::shared_ptr<engine::Worker> worker_;
+  std::optional<SealedChat> sealed_;
   std::optional<ChatSession> session_;
   TerminalLines* lines_ = nullptr;
   bool asked_to_leave_ = false;
@@ -339,16 +352,28 @@ void add_run(CLI::App& app, Context& context) {
                       "Context size in tokens (default: the model's, at most 4096)");
   command->add_option("--threads", options->threads, "Threads of the engine (default: cores)")
       ->check(CLI::Range(1u, 1024u));
+  auto* via = command->add_option(
+      "--via", options->via,
+      "Ask the model of this server, through the sealed channel: nobody between reads a word");
+  command->add_option("--trust", options->trust, "With --via: fingerprint the server must have")
+      ->needs(via);
+  command
+      ->add_option("--key-file", options->key_file,
+                   "With --via: file with the API key (else TACIT_API_KEY)")
+      ->needs(via)
+      ->check(CLI::ExistingFile);
   command->add_flag("--verbose", options->verbose, "Show token counts and speed after each answer");
   command->add_flag("-q,--quiet", options->quiet, "No progress");
   command->footer(
       "Ctrl-C stops the answer; twice, the program. Nothing leaves this machine but the model's "
-      "download.\n\n"
+      "download;\n"
+      "with --via the conversation goes, sealed, to a server whose identity was checked first.\n\n"
       "Examples:\n"
       "  tacit run smollm2 \"Name three colours.\"\n"
       "  tacit run smollm2                     # chat\n"
       "  cat notes.txt | tacit run smollm2     # the prompt from standard input\n"
-      "  tacit run ./model.gguf --temperature 0 \"hi\"");
+      "  tacit run ./model.gguf --temperature 0 \"hi\"\n"
+      "  tacit run smollm2 --via https://ai.example.org \"hi\"");
   command->callback([&context, options] {
     context.chosen = [&context, options] {
       if (const auto enough = need_descriptors(1); !enough) return report(enough.error());
