@@ -74,7 +74,7 @@ TEST_F(EhbpTest, AnswersAreKeyedAsInTheVectors) {
   EXPECT_EQ(to_hex(keys->key.reveal()), to_hex(derive.hex("derivedKey")));
   EXPECT_EQ(to_hex(keys->base_nonce), to_hex(derive.hex("derivedNonceBase")));
 
-  const testing::VectorFile answer{folder + "/ehbp_response.json"};
+  const testing::VectorFile answer{folder + "/ehbp_response-decryption.json"};
   auto sequence =
       crypto::AeadSequence::make(kEhbpSuite.aead, keys->key.reveal(), keys->base_nonce).value();
   const auto wire = answer.hex("encryptedResponse");

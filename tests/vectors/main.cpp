@@ -1,8 +1,8 @@
 // Runs test vectors: every file under the given folders, recognised by its content.
 //
 //   tacit_vectors DIR...               prints a line per file; exit 1 on any failure
-//   tacit_vectors --fixtures FOLDER    FOLDER under TACIT_FIXTURES (default ../shared/fixtures);
-//                                      exit 77, which ctest reports as skipped, when it is absent
+//   tacit_vectors --fixtures FOLDER... folders under TACIT_FIXTURES (default ../shared/fixtures);
+//                                      exit 77, which ctest reports as skipped, when one is absent
 #include <zlib.h>
 
 #include <algorithm>
@@ -45,9 +45,9 @@ constexpr int kSkipped = 77;
 
 Kinds kinds() {
   Kinds all;
-  for (auto part :
-       {hpke_kinds(), xwing_kinds(), wycheproof_aead_kinds(), wycheproof_kdf_kinds(),
-        wycheproof_kem_kinds(), wycheproof_sign_kinds(), wycheproof_mldsa_kinds(), cctv_kinds()}) {
+  for (auto part : {hpke_kinds(), xwing_kinds(), wycheproof_aead_kinds(), wycheproof_kdf_kinds(),
+                    wycheproof_kem_kinds(), wycheproof_sign_kinds(), wycheproof_mldsa_kinds(),
+                    cctv_kinds(), ohttp_kinds(), bhttp_kinds()}) {
     std::ranges::move(part, std::back_inserter(all));
   }
   return all;
@@ -156,19 +156,23 @@ int run(const std::vector<std::filesystem::path>& roots) {
 
 int main(int argc, char** argv) {
   const std::vector<std::string> arguments(argv + 1, argv + argc);
-  if (arguments.empty() || (arguments[0] == "--fixtures" && arguments.size() != 2)) {
-    std::fprintf(stderr, "usage: tacit_vectors DIR... | --fixtures FOLDER\n");
+  if (arguments.empty() || (arguments[0] == "--fixtures" && arguments.size() < 2)) {
+    std::fprintf(stderr, "usage: tacit_vectors DIR... | --fixtures FOLDER...\n");
     return 2;
   }
   if (arguments[0] != "--fixtures") {
     return tacit::vectors::run({arguments.begin(), arguments.end()});
   }
   const char* given = std::getenv("TACIT_FIXTURES");
-  const auto folder =
-      std::filesystem::path{given != nullptr ? given : "../shared/fixtures"} / arguments[1];
-  if (!std::filesystem::is_directory(folder)) {
-    std::printf("SKIPPED: fixtures not found in %s; set TACIT_FIXTURES\n", folder.c_str());
-    return tacit::vectors::kSkipped;
+  std::vector<std::filesystem::path> folders;
+  for (std::size_t i = 1; i < arguments.size(); ++i) {
+    folders.push_back(std::filesystem::path{given != nullptr ? given : "../shared/fixtures"} /
+                      arguments[i]);
+    if (!std::filesystem::is_directory(folders.back())) {
+      std::printf("SKIPPED: fixtures not found in %s; set TACIT_FIXTURES\n",
+                  folders.back().c_str());
+      return tacit::vectors::kSkipped;
+    }
   }
-  return tacit::vectors::run({folder});
+  return tacit::vectors::run(folders);
 }

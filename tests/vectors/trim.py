@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes data/ and damaged/ anew: a few tests of each published file, small enough to live here.
 
-Usage: trim.py FIXTURES/crypto
+Usage: trim.py FIXTURES/crypto    (FIXTURES/ohttp, bhttp and ehbp are taken as they are)
 
 Each test kept is unchanged; of every flag and verdict one or two stay. damaged/ holds one test of each
 kind with one hexadecimal digit changed, or its verdict turned round: the runner must refuse them all.
@@ -14,6 +14,9 @@ import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
 TESTS_MAX = 12  # a file
+# Small enough to be kept whole; and which of their fields is damaged.
+WHOLE_FILES = {"ohttp/rfc9458_example.json": "encapsulated_response", "ohttp/chunked_ohttp_example.json": "encapsulated_request",
+               "bhttp/rfc9292_examples.json": "bhttp", "ehbp/derive.json": "derivedKey", "ehbp/response-decryption.json": "encryptedResponse"}
 LARGE = {"mlkem_768": 3, "rsa_pss_4096": 6, "rsa_signature": 8, "mlkem_768_semi": 3}
 
 
@@ -87,6 +90,15 @@ def main(folder: pathlib.Path) -> None:
     vector = json.loads(path.read_text())[0]
     write("data", path.name, [vector])
     write("damaged", path.name, [{**vector, "ss": other_digit(vector["ss"])}])
+
+    for origin, field in WHOLE_FILES.items():
+        path = folder.parent / origin
+        name = "ehbp_" + path.name if origin.startswith("ehbp/") else path.name
+        (HERE / "data" / name).write_bytes(path.read_bytes())
+        value = json.loads(path.read_text())
+        one = value[0] if isinstance(value, list) else value
+        one = {**one, field: other_digit(one[field])}
+        write("damaged", name, [one] if isinstance(value, list) else one)
 
 
 if __name__ == "__main__":

@@ -53,8 +53,10 @@ struct Kind {
 };
 using Kinds = std::vector<Kind>;
 
+Kinds bhttp_kinds();
 Kinds cctv_kinds();
 Kinds hpke_kinds();
+Kinds ohttp_kinds();
 Kinds wycheproof_aead_kinds();
 Kinds wycheproof_kdf_kinds();
 Kinds wycheproof_kem_kinds();
