@@ -101,9 +101,10 @@ int run_document(const Options& options, const Terms& terms, BytesView document,
     report(evidence.error());
     return kExitFailure;
   }
+  attest::SignatureMemory memory;
   auto answer = connect::appraise_evidence(
       *evidence, *nonce, {.policy = terms.policy, .required = true, .collateral = terms.collateral},
-      terms.now);
+      terms.now, memory);
   if (!fresh && !terms.nonce) {
     if (terms.policy.require_nonce) {
       answer.reasons.push_back({attest::Verdict::cannot_tell, "freshness",

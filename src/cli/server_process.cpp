@@ -114,6 +114,8 @@ class ServerProcess {
                    async::TlsServerContext::from_files(options_.tls_certificate, options_.tls_key));
     }
     TACIT_CO_TRY(attester_, attester::find_attester(find_options(options_.attest)));
+    if (!attester_ && options_.attest.attester == "auto")
+      log_.warning("server.nothing_attests");  // `tacit attest --attest KIND` says why
     TACIT_CO_CHECK(co_await open_models());
     if (attester_) TACIT_CO_CHECK(open_evidence());
     TACIT_CO_TRY(sealed_, gateway::SealedService::open({.identity_file = environment_.identity(),

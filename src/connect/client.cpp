@@ -171,7 +171,8 @@ Async<Proof> Client::appraise_now(Deadline deadline) {
   std::optional<attest::Answer> hardware;
   const auto& rules = options_.evidence;
   if (rules && (rules->required || statement.attester != seal::Attester::none)) {
-    hardware = appraise_evidence(evidence, nonce, *rules, std::chrono::floor<Seconds>(now));
+    hardware =
+        appraise_evidence(evidence, nonce, *rules, std::chrono::floor<Seconds>(now), memory_);
     if (hardware->verdict != attest::Verdict::accept) co_return fail(refusal_of(*hardware));
   }
   TACIT_CO_TRY(auto proof, decide(statement));

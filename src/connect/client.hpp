@@ -115,6 +115,7 @@ class Client {
   Logger& log_;
   http::Client http_;
   std::optional<Server> server_;
+  attest::SignatureMemory memory_;          // of the certificates behind its evidence
   std::vector<seal::RequestDraft> drafts_;  // all for server_'s present key
   async::Signal used_draft_;
 };

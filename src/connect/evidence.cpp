@@ -43,7 +43,8 @@ std::string_view evidence_kind(seal::Attester attester) noexcept {
 }
 
 attest::Answer appraise_evidence(const seal::Evidence& evidence, const seal::EvidenceNonce& nonce,
-                                 const EvidenceRules& rules, attest::UnixTime now) {
+                                 const EvidenceRules& rules, attest::UnixTime now,
+                                 attest::SignatureMemory& memory) {
   const auto kind = evidence_kind(evidence.statement.attester);
   if (kind.empty())
     return refused("hardware", "evidence of hardware that vouches for the server",
@@ -51,7 +52,8 @@ attest::Answer appraise_evidence(const seal::Evidence& evidence, const seal::Evi
   const auto bundle = attest::parse_bundle(evidence.bundle);
   if (!bundle) return refused("format", "a well-formed evidence bundle", bundle.error().message());
   return attest::appraise_bundle(
-      {*bundle, kind, nonce, evidence.statement_digest, rules.policy, now, rules.collateral});
+      {*bundle, kind, nonce, evidence.statement_digest, rules.policy, now, rules.collateral},
+      memory);
 }
 
 Result<void> check_nonce(BytesView document, const seal::EvidenceNonce& nonce) {

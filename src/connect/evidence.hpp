@@ -25,9 +25,11 @@ struct EvidenceRules {
   Seconds age_max{3600};                  // evidence is asked for anew before it is older
 };
 
-// Judges opened evidence as of `now`. Evidence of attester none is refused by rule "hardware".
+// Judges opened evidence as of `now`; certificates that `memory` has seen are not checked again.
+// Evidence of attester none is refused by rule "hardware".
 attest::Answer appraise_evidence(const seal::Evidence& evidence, const seal::EvidenceNonce& nonce,
-                                 const EvidenceRules& rules, attest::UnixTime now);
+                                 const EvidenceRules& rules, attest::UnixTime now,
+                                 attest::SignatureMemory& memory);
 
 // The document must answer the question that was asked; else a refusal by rule "nonce". Errors:
 // forbidden, malformed.

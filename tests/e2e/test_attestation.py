@@ -74,6 +74,7 @@ class Middle:
         self.upstream = upstream
         self.change = lambda nonce: self.fetch(nonce)
         self.sealed = 0
+        self.asked = 0  # for evidence
         middle = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -91,6 +92,7 @@ class Middle:
 
             def do_GET(self):
                 assert self.path.startswith(EVIDENCE + "?nonce="), self.path
+                middle.asked += 1
                 self.answer(200, "application/tacit-evidence", middle.change(self.path.rpartition("=")[2]))
 
             def do_POST(self):
@@ -363,6 +365,13 @@ def test_what_was_good_is_given_up_when_the_key_changes(attested: Server, middle
         answer = tunnel.chat(attested.key)
         assert answer.status_code == 403 and 'rule \\"nonce\\"' in answer.text, answer.text
         assert middle.sealed == sealed
+
+
+def test_evidence_is_asked_for_before_it_is_too_old(attested: Server, middle: Middle, tpm: SoftwareTpm, folder: pathlib.Path) -> None:
+    short = policy_file(tpm, "short-lived", top="evidence_age_max_s = 2")
+    with Tunnel(middle.url, folder, "--policy", short) as tunnel:
+        eventually("it asks again", lambda: middle.asked >= 4, 60)
+        assert tunnel.chat(attested.key).status_code == 200
 
 
 # --- what a TPM cannot show: recorded evidence of real machines -------------------------------
