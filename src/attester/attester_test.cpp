@@ -10,6 +10,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include "attester/library.hpp"
 #include "attester/maker.hpp"
 #include "attester/nitro.hpp"
 #include "attester/nvidia.hpp"
@@ -246,13 +247,14 @@ TEST_F(Recorded, GpuReport) {
   std::ofstream{folder / "report", std::ios::binary} << as_text(bytes);
   std::ofstream{folder / "chain", std::ios::binary}
       << read_file(fixtures() / "nvidia/evidence/hopper_570.124.03_chain.pem");
-  ::setenv("TACIT_FAKE_NVML_REPORT", (folder / "report").c_str(), 1);
-  ::setenv("TACIT_FAKE_NVML_CHAIN", (folder / "chain").c_str(), 1);
+  const auto library = Library::open(TACIT_FAKE_NVML).value();
+  void (*replay)(const char*, const char*) = nullptr;
+  ASSERT_TRUE(library.find("fake_nvml_replay", replay));
+  replay((folder / "report").c_str(), (folder / "chain").c_str());
   auto gpus = open_nvidia(TACIT_FAKE_NVML);
   ASSERT_TRUE(gpus) << gpus.error().explain();
   const auto all = (*gpus)->attest(filled(4));
-  ::unsetenv("TACIT_FAKE_NVML_REPORT");
-  ::unsetenv("TACIT_FAKE_NVML_CHAIN");
+  replay("", "");
   std::filesystem::remove_all(folder);
   ASSERT_TRUE(all) << all.error().explain();
   ASSERT_EQ(all->size(), 1U);

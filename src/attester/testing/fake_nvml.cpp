@@ -1,9 +1,9 @@
 // NVML as libnvidia-ml.so.1 offers it, as far as the attester asks: two GPUs in confidential mode,
-// whose report is a mark and the nonce; or, where the files of TACIT_FAKE_NVML_REPORT and
-// TACIT_FAKE_NVML_CHAIN are, one GPU with a recorded report. Layouts: nvml.h of driver 535.
-#include <cstdlib>
+// whose report is a mark and the nonce; or, after fake_nvml_replay(), one GPU with a recorded
+// report. Layouts: nvml.h of driver 535.
 #include <cstring>
 #include <fstream>
+#include <string>
 
 namespace {
 
@@ -24,10 +24,13 @@ struct Report {
 
 char devices[2];
 
-bool is_recorded() { return std::getenv("TACIT_FAKE_NVML_REPORT") != nullptr; }
+std::string report_file;
+std::string chain_file;
 
-unsigned read_into(const char* variable, unsigned char* out, unsigned size) {
-  std::ifstream in{std::getenv(variable), std::ios::binary};
+bool is_recorded() { return !report_file.empty(); }
+
+unsigned read_into(const std::string& file, unsigned char* out, unsigned size) {
+  std::ifstream in{file, std::ios::binary};
   in.read(reinterpret_cast<char*>(out), size);
   return static_cast<unsigned>(in.gcount());
 }
@@ -35,6 +38,12 @@ unsigned read_into(const char* variable, unsigned char* out, unsigned size) {
 }  // namespace
 
 extern "C" {
+
+// From now on answers with what these files hold; empty names end it.
+void fake_nvml_replay(const char* report, const char* chain) {
+  report_file = report;
+  chain_file = chain;
+}
 
 int nvmlInit_v2() { return 0; }
 int nvmlShutdown() { return 0; }
@@ -59,9 +68,8 @@ int nvmlDeviceGetArchitecture(void*, unsigned* architecture) {
 }
 int nvmlDeviceGetConfComputeGpuCertificate(void* device, Certificate* certificate) {
   if (is_recorded()) {
-    certificate->attestation_chain_size =
-        read_into("TACIT_FAKE_NVML_CHAIN", certificate->attestation_chain,
-                  sizeof certificate->attestation_chain);
+    certificate->attestation_chain_size = read_into(chain_file, certificate->attestation_chain,
+                                                    sizeof certificate->attestation_chain);
     return 0;
   }
   certificate->attestation_chain_size = 5;
@@ -70,7 +78,7 @@ int nvmlDeviceGetConfComputeGpuCertificate(void* device, Certificate* certificat
 }
 int nvmlDeviceGetConfComputeGpuAttestationReport(void*, Report* report) {
   if (is_recorded()) {
-    report->size = read_into("TACIT_FAKE_NVML_REPORT", report->report, sizeof report->report);
+    report->size = read_into(report_file, report->report, sizeof report->report);
     return 0;
   }
   report->size = 38;
