@@ -20,9 +20,11 @@
 #include "cli/models.hpp"
 #include "cli/process_limits.hpp"
 #include "cli/sealed_chat.hpp"
+#include "cli/source_pull.hpp"
 #include "core/text.hpp"
 #include "engine/engine.hpp"
 #include "registry/local_file.hpp"
+#include "registry/reference.hpp"
 
 namespace tacit::cli {
 namespace {
@@ -121,8 +123,10 @@ class RunCommand {
  private:
   Result<void> look_up_model() {
     if (!options_.via.empty()) return environment_.make_home();
-    if (is_model_path(options_.model)) return {};
+    const bool reference = registry::is_reference(options_.model);
+    if (!reference && is_model_path(options_.model)) return {};
     TACIT_TRY(registry_, open_registry(environment_, log_));
+    if (reference) return {};
     auto name = registry_->resolve(options_.model);
     if (name) return {};
     auto error = std::move(name).error();
@@ -224,6 +228,12 @@ class RunCommand {
   }
 
   Async<registry::Registry::Opened> open_model() {
+    if (registry::is_reference(options_.model)) {
+      SourcePullOptions source{.reference = options_.model,
+                               .style = progress_style(false, options_.quiet)};
+      TACIT_CO_TRY(const auto pulled, co_await pull_from_source(environment_, source, log_));
+      co_return registry_->open_weights(pulled.name);
+    }
     if (is_model_path(options_.model)) co_return registry::open_local_file(options_.model);
     const auto style = progress_style(false, options_.quiet);
     auto name = co_await ensure_installed(*registry_, options_.model, style);
