@@ -25,8 +25,8 @@ struct ModelPoolOptions {
   std::uint32_t threads = 0;
   // GGUF files given by path; served under their stem.
   std::vector<std::filesystem::path> local_files;
-  // What the server has promised to serve: SHA-256 (hex) by name. Nothing else is loaded then, and no
-  // other weights under these names. nullopt: anything.
+  // What the server has promised to serve: SHA-256 (hex) by name. Nothing else is loaded then, and
+  // no other weights under these names. nullopt: anything.
   std::optional<std::map<std::string, std::string, std::less<>>> promised;
 };
 
