@@ -141,6 +141,7 @@ void add_serve(CLI::App& app, Context& context) {
       "  tacit serve --model smollm2\n"
       "  tacit serve --host 0.0.0.0 --tls-cert chain.pem --tls-key key.pem\n"
       "  tacit serve --host 0.0.0.0 --tls-cert chain.pem --tls-key key.pem --sealed-only\n"
+      "  tacit serve --model smollm2 --ohttp --ehbp\n"
       "  tacit serve --unix /run/tacit.sock --log-format json\n"
       "  tacit serve --model smollm2 --attest tpm --tpm-certificate ak-chain.pem");
   command->callback([&context, options, host, port] {

@@ -5,13 +5,15 @@ plain and chunked, X-Wing included; once also through `tacit relay`."""
 import hashlib
 import os
 import pathlib
+import secrets
 import shutil
 import subprocess
 
 import pytest
 
 import harness
-from harness import MODEL, Server, patience
+from harness import MODEL, Server, eventually, patience
+from test_privacy import memory_holds
 from test_relay import GATEWAY, relaying
 
 INTEROP = pathlib.Path(__file__).parent.parent / "interop"
@@ -78,6 +80,15 @@ def test_go(ohttp_server: Server) -> None:
     said = converse(built_go(), ohttp_server)
     assert len(said) == 2 * 2 * 2 * 2  # KEMs, AEADs, forms, answers that stream or not
     assert sum("0x647a" in line for line in said) == 8
+
+
+@pytest.mark.skipif(harness.SANITIZED, reason="sanitizers keep freed memory on purpose")
+def test_nothing_of_a_request_stays_in_memory(ohttp_server: Server) -> None:
+    canary = "canary" + secrets.token_hex(8)
+    converse(built_go(), ohttp_server, TACIT_PROMPT=canary)
+    converse(built_go(), ohttp_server)
+    eventually("no prompt in memory", lambda: not memory_holds(ohttp_server.pid, canary.encode()))
+    assert canary not in ohttp_server.log()
 
 
 def test_go_through_a_relay(ohttp_server: Server, tmp_path: pathlib.Path) -> None:

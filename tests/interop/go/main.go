@@ -1,5 +1,5 @@
 // A client of Oblivious HTTP from a module that is not ours, against a running `tacit serve --ohttp`.
-// Environment: TACIT_URL, TACIT_KEY, TACIT_MODEL; TACIT_GATEWAY, when requests go through a relay.
+// Environment: TACIT_URL, TACIT_KEY, TACIT_MODEL; TACIT_GATEWAY, when requests go through a relay; TACIT_PROMPT.
 // Prints a line per conversation.
 package main
 
@@ -37,6 +37,13 @@ func configurations(gateway string) ohttp.KeyConfigs {
 	return configs
 }
 
+func prompt() string {
+	if given := os.Getenv("TACIT_PROMPT"); given != "" {
+		return given
+	}
+	return "Name three colours."
+}
+
 // How a request's body comes: with its length (plain), or without (chunked).
 func body(text string, chunked bool) io.Reader {
 	if chunked {
@@ -46,8 +53,8 @@ func body(text string, chunked bool) io.Reader {
 }
 
 func ask(client *http.Client, stream, chunked bool) string {
-	text := fmt.Sprintf(`{"model":%q,"max_tokens":12,"stream":%v,"messages":[{"role":"user","content":"Name three colours."}]}`,
-		os.Getenv("TACIT_MODEL"), stream)
+	text := fmt.Sprintf(`{"model":%q,"max_tokens":12,"stream":%v,"messages":[{"role":"user","content":%q}]}`,
+		os.Getenv("TACIT_MODEL"), stream, prompt())
 	request, err := http.NewRequest(http.MethodPost, "http://ohttp.invalid/v1/chat/completions", body(text, chunked))
 	check(err)
 	request.Header.Set("Content-Type", "application/json")
