@@ -2,6 +2,9 @@
 // statement that is served, refused when the hardware does not answer.
 #include "gateway/evidence_source.hpp"
 
+#include <algorithm>
+#include <future>
+
 #include <gtest/gtest.h>
 
 #include <boost/asio/co_spawn.hpp>
@@ -19,12 +22,14 @@ class FakeSource final : public EvidenceSource {
   seal::Attester attester() const override { return seal::Attester::tpm; }
   Result<Bytes> bundle(const seal::EvidenceNonce& nonce,
                        const crypto::Sha256Digest& statement) override {
+    if (slow.valid()) slow.wait();
     if (broken) return fail(Code::io, "no hardware");
     const auto text = to_hex(nonce) + to_hex(statement);
     const auto bytes = as_bytes(text);
     return Bytes{bytes.begin(), bytes.end()};
   }
   bool broken = false;
+  std::shared_future<void> slow;  // if any, no answer before it is there
 };
 
 seal::EvidenceNonce filled(unsigned char value) {
@@ -74,6 +79,32 @@ TEST_F(EvidenceSourceTest, ABundleCannotBeTakenAwayOrFollowed) {
   auto longer = document;
   longer.push_back(std::byte{0});
   EXPECT_FALSE(seal::open_evidence(longer, filled(1)));
+}
+
+TEST_F(EvidenceSourceTest, LetsSoManyWaitAndNoMore) {
+  std::promise<void> go;
+  source_.slow = go.get_future().share();
+  asio::io_context io{1};
+  std::vector<std::future<Result<Bytes>>> all;
+  for (unsigned char i = 0; i < 40; ++i)
+    all.push_back(asio::co_spawn(
+        io, service_.fresh_evidence(filled(i), Deadline::after(Seconds{60})), asio::use_future));
+  io.poll();
+  const auto is_refused = [](std::future<Result<Bytes>>& one) {
+    return one.wait_for(Seconds{0}) == std::future_status::ready;
+  };
+  EXPECT_EQ(std::ranges::count_if(all, is_refused), 8);
+  go.set_value();
+  io.run();
+  int good = 0;
+  for (auto& one : all) {
+    const auto document = one.get();
+    if (document)
+      ++good;
+    else
+      EXPECT_EQ(document.error().code(), Code::unavailable);
+  }
+  EXPECT_EQ(good, 32);
 }
 
 TEST_F(EvidenceSourceTest, SaysSoWhenTheHardwareDoesNotAnswer) {

@@ -6,6 +6,7 @@ as Linux's configfs-tsm does. Refused means: the rule is named, and no sealed re
 
 import hashlib
 import http.server
+import json
 import os
 import pathlib
 import re
@@ -62,6 +63,22 @@ def items_of(bundle: bytes) -> list[tuple[int, bytes]]:
 
 def bundle_of(items: list[tuple[int, bytes]]) -> bytes:
     return struct.pack(">BH", 1, len(items)) + b"".join(struct.pack(">BI", k, len(b)) + b for k, b in sorted(items, key=lambda i: i[0]))
+
+
+def sha256(data: bytes) -> bytes:
+    return hashlib.sha256(data).digest()
+
+
+def report_data(nonce: bytes, document: bytes) -> bytes:
+    """Section 3 of the specification, written from it alone."""
+    signed, bundle = split(document)
+    (size,) = struct.unpack_from(">H", signed, 4)
+    statement = signed[6:6 + size]
+
+    def listed(kind: int) -> bytes:
+        return sha256(b"".join(struct.pack(">I", len(b)) + b for k, b in items_of(bundle) if k == kind))
+    policy = b"".join(b for k, b in items_of(bundle) if k == 5)
+    return sha256(b"tacit report data v1\0" + nonce + sha256(statement) + listed(2) + sha256(policy) + listed(6))
 
 
 # --- somebody in between ----------------------------------------------------------------------
@@ -224,6 +241,16 @@ def test_the_right_server_is_accepted_and_answers(middle: Middle, attested: Serv
         answer = tunnel.chat(attested.key)
         assert answer.status_code == 200 and answer.json()["choices"][0]["message"]["content"], answer.text
     assert middle.sealed >= 1
+
+
+def test_the_hardware_signs_what_the_specification_says(middle: Middle) -> None:
+    nonce = os.urandom(32)
+    document = middle.fetch(nonce.hex())
+    quote = json.loads(dict(items_of(split(document)[1]))[1])
+    message = bytes.fromhex(quote["message"])
+    (signer,) = struct.unpack_from(">H", message, 6)
+    (size,) = struct.unpack_from(">H", message, 8 + signer)
+    assert message[10 + signer:10 + signer + size] == report_data(nonce, document)
 
 
 def test_a_server_that_is_attested_serves_what_it_promised(attested: Server) -> None:
