@@ -4,34 +4,13 @@
 #include <mutex>
 
 #include "attester/library.hpp"
+#include "attester/nvml.hpp"
 #include "core/text.hpp"
 
 namespace tacit::attester {
 namespace {
 
 constexpr unsigned kGpusMax = 32;
-
-// NVML's ABI, as nvml.h of drivers from 535 on declares it.
-struct NvmlDevice;
-struct NvmlCertificate {
-  unsigned chain_size;
-  unsigned attestation_chain_size;
-  unsigned char chain[0x1000];
-  unsigned char attestation_chain[0x1400];
-};
-struct NvmlReport {
-  unsigned has_cec;
-  unsigned size;
-  unsigned cec_size;
-  unsigned char nonce[32];
-  unsigned char report[0x2000];
-  unsigned char cec_report[0x1000];
-};
-struct NvmlSystemState {
-  unsigned environment;
-  unsigned feature;  // 1: confidential computing is on
-  unsigned developer_tools;
-};
 
 struct Nvml {
   Library library;

@@ -5,22 +5,14 @@
 #include <fstream>
 #include <string>
 
+#include "attester/nvml.hpp"
+
 namespace {
 
-struct Certificate {
-  unsigned chain_size;
-  unsigned attestation_chain_size;
-  unsigned char chain[0x1000];
-  unsigned char attestation_chain[0x1400];
-};
-struct Report {
-  unsigned has_cec;
-  unsigned size;
-  unsigned cec_size;
-  unsigned char nonce[0x20];
-  unsigned char report[0x2000];
-  unsigned char cec_report[0x1000];
-};
+using tacit::attester::NvmlCertificate;
+using tacit::attester::NvmlDevice;
+using tacit::attester::NvmlReport;
+using tacit::attester::NvmlSystemState;
 
 char devices[2];
 
@@ -47,36 +39,35 @@ void fake_nvml_replay(const char* report, const char* chain) {
 
 int nvmlInit_v2() { return 0; }
 int nvmlShutdown() { return 0; }
-int nvmlSystemGetConfComputeState(unsigned* state) {
-  state[0] = 2;
-  state[1] = 1;
-  state[2] = 0;
+int nvmlSystemGetConfComputeState(NvmlSystemState* state) {
+  *state = {2, 1, 0};
   return 0;
 }
 int nvmlDeviceGetCount_v2(unsigned* count) {
   *count = is_recorded() ? 1 : 2;
   return 0;
 }
-int nvmlDeviceGetHandleByIndex_v2(unsigned index, void** device) {
+int nvmlDeviceGetHandleByIndex_v2(unsigned index, NvmlDevice** device) {
   if (index >= 2) return 2;
-  *device = &devices[index];
+  *device = reinterpret_cast<NvmlDevice*>(&devices[index]);
   return 0;
 }
-int nvmlDeviceGetArchitecture(void*, unsigned* architecture) {
+int nvmlDeviceGetArchitecture(NvmlDevice*, unsigned* architecture) {
   *architecture = 9;
   return 0;
 }
-int nvmlDeviceGetConfComputeGpuCertificate(void* device, Certificate* certificate) {
+int nvmlDeviceGetConfComputeGpuCertificate(NvmlDevice* device, NvmlCertificate* certificate) {
   if (is_recorded()) {
     certificate->attestation_chain_size = read_into(chain_file, certificate->attestation_chain,
                                                     sizeof certificate->attestation_chain);
     return 0;
   }
   certificate->attestation_chain_size = 5;
-  std::memcpy(certificate->attestation_chain, device == &devices[0] ? "gpu 0" : "gpu 1", 5);
+  std::memcpy(certificate->attestation_chain,
+              device == reinterpret_cast<NvmlDevice*>(&devices[0]) ? "gpu 0" : "gpu 1", 5);
   return 0;
 }
-int nvmlDeviceGetConfComputeGpuAttestationReport(void*, Report* report) {
+int nvmlDeviceGetConfComputeGpuAttestationReport(NvmlDevice*, NvmlReport* report) {
   if (is_recorded()) {
     report->size = read_into(report_file, report->report, sizeof report->report);
     return 0;
