@@ -266,7 +266,8 @@ Async<std::unique_ptr<SealedResponse>> Client::send(const http::RequestHead& req
         if (api_key.empty()) co_return response;
         api_key = {};
       }
-    } else if (code == Code::unavailable) {
+    } else if (code == Code::unavailable && response.error().value("status") == 0) {
+      // Nothing was heard. A relay or proxy that answers may have passed the request on.
       lost = response.error();
       if (!co_await async::sleep_for(retry)) co_return response;
       retry = std::min(retry * 2, kRetryLast);
@@ -306,7 +307,12 @@ Async<std::unique_ptr<SealedResponse>> Client::try_send(const SecretText& messag
   if (head.status == 429) {
     co_return fail(Error{Code::rate_limited, "too many requests on the way to the server"});
   }
-  if (head.status == 503 || head.status == 502 || head.status == 504) {
+  if (head.status == 502 || head.status == 504) {
+    co_return fail(
+        Error{Code::unavailable, "the server cannot be reached from what is in between"}.with(
+            "status", head.status));
+  }
+  if (head.status == 503) {
     co_return fail(Error{Code::overloaded, "the server is too busy for sealed requests"}.with(
         "status", head.status));
   }

@@ -2,7 +2,7 @@
 
 Environment: TACIT_BIN is the program under test. TACIT_E2E_STORE is a folder that keeps the pulled
 model between runs (default: below the user's cache folder). TACIT_E2E_SEALED puts `tacit connect` between
-the clients and the server. TACIT_E2E_SLOW multiplies every patience,
+the clients and the server; "relay" puts `tacit relay` between these two as well. TACIT_E2E_SLOW multiplies every patience,
 for sanitizer builds and busy machines.
 """
 
@@ -29,6 +29,7 @@ MODEL = "smollm2:135m"
 MODEL_BYTES = 98_362_432
 BIN = os.environ.get("TACIT_BIN", "")
 SEALED = os.environ.get("TACIT_E2E_SEALED", "") not in ("", "0", "OFF")  # every client through `tacit connect`
+RELAYED = os.environ.get("TACIT_E2E_SEALED") == "relay"
 SANITIZED = os.environ.get("TACIT_E2E_SANITIZED", "") not in ("", "0", "OFF")
 SLOW = float(os.environ.get("TACIT_E2E_SLOW") or (6 if SANITIZED else 2))
 # One thread computes steadily even where every core is taken; two wait for each other all the time.
@@ -156,6 +157,7 @@ class Server:
     url: str = ""  # where clients go: the server, or the `tacit connect` before it
     key: str = ""
     tunnel: subprocess.Popen | None = None
+    relay: subprocess.Popen | None = None
 
     @property
     def pid(self) -> int:
@@ -248,6 +250,10 @@ class Server:
             self.tunnel.kill()
             self.tunnel.wait()
             self.tunnel = None
+        if self.relay is not None:
+            self.relay.kill()
+            self.relay.wait()
+            self.relay = None
 
 
 def parse_metrics(text: str) -> dict[str, float]:
@@ -285,7 +291,11 @@ def start_server(home: pathlib.Path, *arguments: str, listen: tuple[str, ...] = 
         if "--no-auth" not in arguments:
             server.key = first_key(server) or create_key(home)
         if SEALED and server.url.startswith("http://"):
-            connect_sealed(server)
+            through = ()
+            if RELAYED:
+                server.relay, url, _ = start_relay(home.parent, server.url, "--rate", "0")
+                through = ("--relay", url)
+            connect_sealed(server, *through)
     except BaseException:
         server.kill()
         raise
@@ -307,6 +317,20 @@ def connect_sealed(server: Server, *arguments: str) -> str:
         return match.group(1) if match else ""
     server.url = eventually("tacit connect listens", listening, 20)
     return said.read_text(errors="replace")
+
+
+def start_relay(root: pathlib.Path, *arguments: str) -> tuple[subprocess.Popen, str, pathlib.Path]:
+    """Starts `tacit relay`: its process, its address and the file it logs to."""
+    log_path = pathlib.Path(tempfile.mkstemp(prefix="relay-", suffix=".log", dir=root)[1])
+    with open(log_path, "wb") as log:
+        process = subprocess.Popen([BIN, "relay", "--port", "0", "--log-level", "debug", *arguments], stdin=subprocess.DEVNULL,
+                                   stdout=log, stderr=log, env=clean_environment(root))
+
+    def listening() -> str:
+        assert process.poll() is None, log_path.read_text()
+        match = re.search(r"relay\.listening url=(\S+)", log_path.read_text())
+        return match.group(1) if match else ""
+    return process, eventually("the relay listens", listening), log_path
 
 
 def first_key(server: Server) -> str:

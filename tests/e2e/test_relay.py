@@ -4,14 +4,12 @@ import contextlib
 import pathlib
 import re
 import secrets
-import subprocess
-import tempfile
 
 import httpx
 import pytest
 
 import harness
-from harness import BIN, MODEL, Server, clean_environment, connect_sealed, eventually, patience
+from harness import MODEL, Server, connect_sealed, patience, start_relay
 from test_privacy import memory_holds
 
 GATEWAY = "/.well-known/ohttp-gateway"
@@ -20,17 +18,9 @@ GATEWAY = "/.well-known/ohttp-gateway"
 @contextlib.contextmanager
 def relaying(root: pathlib.Path, *arguments: str):
     """A running relay: its process, its address and the file it logs to."""
-    log_path = pathlib.Path(tempfile.mkstemp(prefix="relay-", suffix=".log", dir=root)[1])
-    with open(log_path, "wb") as log:
-        process = subprocess.Popen([BIN, "relay", "--port", "0", "--log-level", "debug", *arguments], stdin=subprocess.DEVNULL,
-                                   stdout=log, stderr=log, env=clean_environment(root))
-
-    def listening() -> str:
-        assert process.poll() is None, log_path.read_text()
-        match = re.search(r"relay\.listening url=(\S+)", log_path.read_text())
-        return match.group(1) if match else ""
+    process, url, log_path = start_relay(root, *arguments)
     try:
-        yield process, eventually("the relay listens", listening), log_path
+        yield process, url, log_path
     finally:
         process.terminate()
         assert process.wait(patience(20)) == 0
