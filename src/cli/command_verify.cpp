@@ -180,10 +180,14 @@ void add_verify(CLI::App& app, Context& context) {
       app.add_subcommand("verify", "Check the models in the store, or proofs; no network");
   add_verify_models(*verify, context);
   verify->footer(
-      "Exit codes: 0 all good, 1 something differs (and is in quarantine now).\n"
+      "Models are hashed again; a file is looked into for what loading it would do (pickles, zips "
+      "of\n"
+      "them, NumPy, safetensors, GGUF, chat templates).\n"
+      "Exit codes: 0 all good, 1 something differs or is dangerous, 3 cannot tell.\n"
       "Examples:\n"
       "  tacit verify                       # hash everything again\n"
       "  tacit verify smollm2\n"
+      "  tacit verify ./pytorch_model.bin\n"
       "  tacit verify evidence quote.bin --policy strict");
   auto* command = verify->add_subcommand("evidence", "Appraise attestation evidence of a machine");
   auto options = std::make_shared<Options>();

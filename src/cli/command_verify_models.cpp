@@ -1,4 +1,7 @@
 // tacit verify [MODEL...]: hash the store again, whatever is known of it.
+#include <algorithm>
+#include <filesystem>
+
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
 
@@ -7,6 +10,7 @@
 #include "cli/models.hpp"
 #include "cli/terminal.hpp"
 #include "core/text.hpp"
+#include "formats/scan.hpp"
 
 namespace tacit::cli {
 namespace {
@@ -37,7 +41,68 @@ void print_json(const registry::StoreCheck& check) {
                     fmt::join(rows, ","), fmt::join(incomplete, ",")));
 }
 
-int run(const Environment& environment, const Options& options) {
+// A file rather than a name of a model: it exists, and is written as a path or with an extension.
+bool is_file(const std::string& name) {
+  std::error_code ignored;
+  const bool path = name.contains('/') || name.contains('.');
+  return path && std::filesystem::is_regular_file(name, ignored);
+}
+
+int status_of(formats::ScanVerdict verdict) {
+  switch (verdict) {
+    case formats::ScanVerdict::clean: return kExitOk;
+    case formats::ScanVerdict::dangerous: return kExitFailure;
+    case formats::ScanVerdict::cannot_tell: break;
+  }
+  return kExitCannotTell;
+}
+
+// What loading the file would do. It is read, not loaded.
+int scan(const std::string& file, const Options& options) {
+  const auto report = formats::scan_file(file);
+  if (!report) return cli::report(report.error());
+  if (options.json) {
+    std::vector<std::string> findings;
+    for (const auto& finding : report->findings) {
+      findings.push_back(fmt::format(R"({{"what":{},"subject":{}}})",
+                                     json_string(finding.what.text), json_string(finding.subject)));
+    }
+    print(fmt::format(R"({{"file":{},"kind":{},"verdict":"{}","findings":[{}]}})"
+                      "\n",
+                      json_string(file), json_string(report->kind),
+                      formats::verdict_name(report->verdict), fmt::join(findings, ",")));
+    return status_of(report->verdict);
+  }
+  if (!options.quiet || report->verdict != formats::ScanVerdict::clean) {
+    print(fmt::format("{}: {} ({})\n", terminal_safe(file).reveal(),
+                      report->verdict == formats::ScanVerdict::cannot_tell
+                          ? "cannot tell"
+                          : formats::verdict_name(report->verdict),
+                      report->kind));
+  }
+  for (const auto& finding : report->findings) {
+    print(fmt::format("  {}{}{}\n", finding.what.text, finding.subject.empty() ? "" : ": ",
+                      finding.subject));
+  }
+  return status_of(report->verdict);
+}
+
+// The worst of several: dangerous before cannot tell before clean.
+int worse(int a, int b) {
+  if (a == kExitFailure || b == kExitFailure) return kExitFailure;
+  return std::max(a, b);
+}
+
+int run(const Environment& environment, Options options) {
+  int status = kExitOk;
+  bool files = false;
+  for (const auto& name : options.names) {
+    if (!is_file(name)) continue;
+    files = true;
+    status = worse(status, scan(name, options));
+  }
+  std::erase_if(options.names, is_file);
+  if (files && options.names.empty()) return status;
   NullLogger log;
   auto store = open_store(environment, log);
   if (!store) return report(store.error());
@@ -49,7 +114,7 @@ int run(const Environment& environment, const Options& options) {
   if (!check) return report(check.error());
   if (options.json) {
     print_json(*check);
-    return check->good() ? kExitOk : kExitFailure;
+    return worse(status, check->good() ? kExitOk : kExitFailure);
   }
   std::uint64_t bytes = 0;
   for (const auto& blob : check->blobs) {
@@ -69,14 +134,15 @@ int run(const Environment& environment, const Options& options) {
     print(fmt::format("All is as it should be: {} files, {}\n", check->blobs.size(),
                       human_bytes(bytes)));
   }
-  return check->good() ? kExitOk : kExitFailure;
+  return worse(status, check->good() ? kExitOk : kExitFailure);
 }
 
 }  // namespace
 
 void add_verify_models(CLI::App& verify, Context& context) {
   auto options = std::make_shared<Options>();
-  verify.add_option("model", options->names, "Models; none: everything in the store");
+  verify.add_option("model", options->names,
+                    "Models, or files to look into; none: everything in the store");
   verify.add_flag("--json", options->json, "As JSON");
   verify.add_flag("-q,--quiet", options->quiet, "Say nothing but errors");
   verify.callback([&verify, &context, options] {

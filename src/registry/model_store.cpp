@@ -8,6 +8,8 @@
 #include <set>
 #include <utility>
 
+#include "formats/scan.hpp"
+#include "formats/template_scan.hpp"
 #include "registry/catalogue.hpp"
 #include "registry/local_file.hpp"
 #include "registry/name.hpp"
@@ -39,6 +41,22 @@ References references(const std::vector<InstalledModel>& models) {
 std::uint64_t size_of(const std::filesystem::path& path) {
   struct stat info{};
   return ::stat(path.c_str(), &info) == 0 ? static_cast<std::uint64_t>(info.st_size) : 0;
+}
+
+// A GGUF that may be loaded and whose chat template stays inside of itself. `known`: to the
+// catalogue, so that it has been looked at.
+Result<void> is_fit(const formats::GgufFile& header, bool known) {
+  TACIT_CHECK(may_be_loaded(header));
+  const auto text = known ? std::nullopt : header.chat_template();
+  if (!text) return {};
+  for (const auto& finding : formats::scan_template(*text)) {
+    if (!finding.dangerous) continue;
+    return fail(
+        Error{Code::malformed, "its chat template reaches out of the template"}
+            .about(PublicText{finding.subject})
+            .fix("Get the model from somebody else; `tacit verify` with the file says more"));
+  }
+  return {};
 }
 
 // When the file got this name: the kernel's time, which follows a rename.
@@ -172,9 +190,18 @@ Result<void> ModelStore::may_take_name(const InstalledModel& model, bool replace
 Result<InstalledModel> ModelStore::describe(const store::StagedBlob& staged,
                                             const ImportOptions& options) const {
   const auto header = formats::read_gguf(staged.fd());
-  if (!header) return fail(header.error());
-  TACIT_CHECK(may_be_loaded(*header));
+  if (!header) {
+    // Somebody may take a PyTorch file for a model.
+    const auto path = "/proc/self/fd/" + std::to_string(staged.fd());
+    const auto scan = formats::scan_file(path);
+    if (scan && (scan->kind == "pickle" || scan->kind == "zip")) {
+      return fail(Error{Code::unsupported, "a pickle is a program, and is never loaded here"}.fix(
+          "Get the model as GGUF; `tacit verify` with the file says what it would do"));
+    }
+    return fail(header.error());
+  }
   const auto* entry = entry_with(staged.digest());
+  TACIT_CHECK(is_fit(*header, entry != nullptr));
   InstalledModel model{.name = options.name,
                        .title = {},
                        .license = options.license,
@@ -222,7 +249,7 @@ Result<InstalledModel> ModelStore::admit(InstalledModel model, bool replace) {
   TACIT_TRY(const auto fd, blobs_->open_blob(model.weights));
   auto header = formats::read_gguf(fd.get());
   if (!header) return fail(std::move(header).error().about(PublicText{model.name}));
-  TACIT_CHECK(may_be_loaded(*header));
+  TACIT_CHECK(is_fit(*header, entry_with(model.weights) != nullptr));
   if (entry_with(model.weights) != nullptr) model.pinned_by = "catalogue";
   model.size_bytes = header->file_bytes;
   TACIT_CHECK(install(model));

@@ -257,3 +257,18 @@ def test_killed_at_any_moment(empty_home: pathlib.Path, tmp_path: pathlib.Path, 
     assert len(facts["blobs"]) == 3 and all(blob["models"] for blob in facts["blobs"])
     assert not [path for path in tmp_path.iterdir() if path.name.endswith(".part")], "the next attempt clears up"
     print(f"{killed} of {KILLS} processes were killed while they were at it")
+
+
+def test_files_are_looked_into(empty_home: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    bad = tmp_path / "model.bin"
+    bad.write_bytes(b"\x80\x02cos\nsystem\nX\x02\x00\x00\x00id\x85R.")
+    done = tacit("verify", str(bad), home=empty_home)
+    assert done.returncode == 1 and "dangerous" in done.stdout and "os.system" in done.stdout
+    done = tacit("import", str(bad), "--name", "a", home=empty_home)
+    assert done.returncode == 1 and "pickle is a program" in done.stderr
+    good = tmp_path / "good.gguf"
+    good.write_bytes(gguf(1))
+    assert json.loads(tacit("verify", str(good), "--json", home=empty_home).stdout)["verdict"] == "clean"
+    assert tacit("verify", str(good), str(bad), home=empty_home).returncode == 1
+    (tmp_path / "notes.txt").write_text("some text")
+    assert tacit("verify", str(tmp_path / "notes.txt"), home=empty_home).returncode == 3
