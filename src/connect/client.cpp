@@ -229,7 +229,6 @@ Task<> Client::keep_ready() {
 }
 
 Result<seal::RequestDraft> Client::take_draft() {
-  used_draft_.notify();
   if (drafts_.empty()) return seal::RequestDraft::make(server_->key);
   auto draft = std::move(drafts_.back());
   drafts_.pop_back();
@@ -250,6 +249,7 @@ Async<std::unique_ptr<SealedResponse>> Client::send(const http::RequestHead& req
     if (!freshness) freshness = seal::Freshness::at(server_time());
     const auto used = server_->key.binding.statement_digest;
     auto response = co_await try_send(message, *freshness, api_key, deadline);
+    used_draft_.notify();  // the next is made when this answer has been passed on
     if (response) {
       TACIT_CO_CHECK(co_await (*response)->open(deadline));
       co_return response;

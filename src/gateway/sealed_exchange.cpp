@@ -129,20 +129,31 @@ Async<void> SealedExchange::lead(http::ResponseHead head, std::optional<std::siz
   http::ResponseHead outer{200, {}};
   outer.headers.add("content-type", std::string{opener_->answer_media_type()});
   outer.headers.add("cache-control", "no-store");
-  TACIT_CO_CHECK(co_await outer_.start(std::move(outer)));
   wire_.assign(answer_->head().begin(), answer_->head().end());
+  outer_head_ = std::move(outer);  // leaves with what comes first
   if (paced()) {
+    TACIT_CO_CHECK(co_await send_wire(false));
     ticking_ = true;
     ticker_.spawn(keep_pace());
   }
   co_return Result<void>{};
 }
 
-Async<void> SealedExchange::send_wire() {
-  if (wire_.empty()) co_return Result<void>{};
-  auto sent = co_await outer_.write(wire_);
-  wire_.clear();
-  co_return sent;
+Async<void> SealedExchange::send_wire(bool final) {
+  if (outer_head_) {
+    auto head = *std::move(outer_head_);
+    outer_head_.reset();
+    auto sent = co_await outer_.start_with(std::move(head), wire_, final);
+    wire_.clear();
+    co_return sent;
+  }
+  if (!wire_.empty()) {
+    auto sent = co_await outer_.write(wire_);
+    wire_.clear();
+    if (!sent) co_return sent;
+  }
+  if (!final) co_return Result<void>{};
+  co_return co_await outer_.finish();
 }
 
 void SealedExchange::append_content(BytesView bytes) {
@@ -166,7 +177,7 @@ Async<void> SealedExchange::send(bool final) {
   // Whole frames first; then what is left of them.
   TACIT_CO_CHECK(answer_->write({}, wire_));
   TACIT_CO_CHECK(final ? answer_->finish(wire_) : answer_->flush(false, wire_));
-  co_return co_await send_wire();
+  co_return co_await send_wire(final);
 }
 
 Task<> SealedExchange::keep_pace() {
@@ -177,7 +188,7 @@ Task<> SealedExchange::keep_pace() {
     if (!co_await async::sleep_until(next)) break;
     if (ending_ && answer_->pending() < shape_.frame_bytes() - seal::kFrameHeaderBytes) break;
     auto sent = answer_->flush(true, wire_);
-    if (sent) sent = co_await send_wire();
+    if (sent) sent = co_await send_wire(false);
     if (!sent) {
       tick_error_ = sent.error();
       break;
@@ -213,7 +224,7 @@ Async<void> SealedExchange::finish() {
   answer_->append(end);
   TACIT_CO_CHECK(co_await send(true));
   state_ = State::finished;
-  co_return co_await outer_.finish();
+  co_return Result<void>{};
 }
 
 Task<> SealedExchange::close() {

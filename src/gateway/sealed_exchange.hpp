@@ -48,7 +48,8 @@ class SealedExchange final : public http::Exchange {
   Async<void> lead(http::ResponseHead head, std::optional<std::size_t> body_bytes);
   void append_content(BytesView bytes);
   Async<void> send(bool final);
-  Async<void> send_wire();
+  // What is sealed; the outer head before it when that has not left, and, with `final`, the end.
+  Async<void> send_wire(bool final);
   // The paced answer: one frame each tick, whether there is something to say or not.
   Task<> keep_pace();
   bool paced() const noexcept { return shape_.pace_ms > 0 && !whole(); }
@@ -67,6 +68,7 @@ class SealedExchange final : public http::Exchange {
   std::unique_ptr<seal::AnswerSealer> answer_;
   State state_ = State::waiting;
   bool body_allowed_ = true;
+  std::optional<http::ResponseHead> outer_head_;  // not yet sent
   Bytes wire_;  // sealed and not yet sent; the ticker's while it runs
   async::TaskGroup ticker_;
   async::Signal ticked_;

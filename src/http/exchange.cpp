@@ -5,6 +5,13 @@
 
 namespace tacit::http {
 
+Async<void> Exchange::start_with(ResponseHead head, BytesView first, bool last) {
+  TACIT_CO_CHECK(co_await start(std::move(head)));
+  TACIT_CO_CHECK(co_await write(first));
+  if (!last) co_return Result<void>{};
+  co_return co_await finish();
+}
+
 Async<SecretText> read_body(Exchange& exchange, std::size_t body_bytes_max) {
   SecretText body;
   SecretBytes buffer{16 * 1024};

@@ -54,6 +54,9 @@ class Exchange {
   // Ends the body. A handler that returns after start() without finish() ends the connection in a
   // way that the client sees as an error (truncation).
   virtual Async<void> finish() = 0;
+  // start(), write() and, with `last`, finish() at once: the same bytes in one packet where they
+  // fit, so that whoever reads is woken once. Errors: as those.
+  virtual Async<void> start_with(ResponseHead head, BytesView first, bool last);
   // Whether respond() or start() was called.
   virtual bool responded() const = 0;
 };

@@ -235,4 +235,22 @@ Async<void> ServerExchange::finish() {
   co_return Result<void>{};
 }
 
+Async<void> ServerExchange::start_with(ResponseHead head, BytesView first, bool last) {
+  TACIT_CO_RETURN_IF_CANCELLED();  // the request then still gets its answer from the server
+  if (first.empty() || first.size() > kWriteBytes || request_.minor_version == 0 ||
+      request_.head.method == "HEAD" || responded()) {
+    co_return co_await Exchange::start_with(std::move(head), first, last);
+  }
+  TACIT_CO_TRY(const auto text, make_head(std::move(head), std::nullopt));
+  state_ = State::started;
+  if (!body_.done()) start_watching();
+  const auto header = chunk_header(first.size());
+  const std::array parts{as_bytes(text), as_bytes(header), first, as_bytes(kChunkEnd),
+                         as_bytes(last ? kLastChunk : std::string_view{})};
+  // Without a body it is as if nothing had been written.
+  TACIT_CO_CHECK(co_await send(body_allowed_ ? std::span{parts} : std::span{parts}.first(1)));
+  if (last) state_ = State::finished;
+  co_return Result<void>{};
+}
+
 }  // namespace tacit::http

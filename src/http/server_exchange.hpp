@@ -24,6 +24,7 @@ class ServerExchange final : public Exchange {
   Async<void> start(ResponseHead head) override;
   Async<void> write(BytesView bytes) override;
   Async<void> finish() override;
+  Async<void> start_with(ResponseHead head, BytesView first, bool last) override;
   bool responded() const override { return state_ != State::waiting; }
 
   // Runs the handler to its end. False: it was cut off by the deadline or the connection's end.
