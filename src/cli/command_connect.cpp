@@ -17,6 +17,7 @@
 #include "cli/http_environment.hpp"
 #include "cli/log_sink.hpp"
 #include "cli/main_loop.hpp"
+#include "cli/process_limits.hpp"
 #include "cli/terminal.hpp"
 #include "connect/forwarder.hpp"
 #include "core/text.hpp"
@@ -193,6 +194,7 @@ int connect_to(Context& context, ConnectOptions& options) {
     return kExitUsage;
   }
   client.evidence = *std::move(rules);
+  (void)lock_memory();  // whether it holds is `tacit doctor`'s to say
   async::Runtime runtime{1};
   return run_main(runtime,
                   [&] { return process.run(runtime, std::move(client), std::move(*key)); });

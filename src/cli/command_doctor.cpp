@@ -12,6 +12,7 @@
 #include "cli/app.hpp"
 #include "cli/commands.hpp"
 #include "cli/models.hpp"
+#include "cli/process_limits.hpp"
 #include "core/text.hpp"
 #include "crypto/library.hpp"
 #include "engine/engine.hpp"
@@ -92,6 +93,15 @@ void examine_attestation(std::vector<Finding>& findings) {
        {}});
 }
 
+void examine_memory(std::vector<Finding>& findings) {
+  const auto lock = probe_memory_lock();
+  add_wall(findings, lock != MemoryLock::unlocked, "memory: never swapped",
+           lock == MemoryLock::locked ? "locked by serve and connect" : "this machine has no swap",
+           "keys and prompts in memory may be written to swap",
+           "Lift the limit on locked memory (ulimit -l unlimited; LimitMEMLOCK=infinity), give "
+           "CAP_IPC_LOCK, or encrypt the swap");
+}
+
 void examine_home(std::vector<Finding>& findings, const Environment& environment) {
   const auto home = environment.home().string();
   if (const auto made = environment.make_home(); !made) {
@@ -127,6 +137,7 @@ int doctor(const Environment& environment, bool json) {
   std::vector<Finding> findings;
   examine_machine(findings);
   examine_sandbox(findings);
+  examine_memory(findings);
   examine_attestation(findings);
   examine_home(findings, environment);
   bool bad = false;

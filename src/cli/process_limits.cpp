@@ -1,6 +1,7 @@
 #include "cli/process_limits.hpp"
 
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -8,6 +9,9 @@
 #include <algorithm>
 #include <csignal>
 #include <cstdint>
+#include <cstdlib>
+#include <fstream>
+#include <string>
 #include <thread>
 
 namespace tacit::cli {
@@ -19,7 +23,47 @@ namespace {
 #endif
 #endif
 
+constexpr unsigned kIpcLock = 14;  // CAP_IPC_LOCK, capabilities(7)
+
+// The last word of the first line of `file` that begins with `name`; empty when there is none.
+std::string proc_value(const char* file, std::string_view name) {
+  std::ifstream in{file};
+  for (std::string line; std::getline(in, line);) {
+    if (line.starts_with(name)) return line.substr(line.find_last_of(" \t") + 1);
+  }
+  return {};
+}
+
+bool may_lock_all() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_MEMLOCK, &limit) == 0 && limit.rlim_cur == RLIM_INFINITY) return true;
+  const auto capabilities = proc_value("/proc/self/status", "CapEff:");
+  return (std::strtoull(capabilities.c_str(), nullptr, 16) >> kIpcLock & 1) != 0;
+}
+
+// More than the heading: some swap is in use.
+bool has_swap() {
+  std::ifstream in{"/proc/swaps"};
+  std::string line;
+  return std::getline(in, line) && std::getline(in, line);
+}
+
+MemoryLock without_lock() { return has_swap() ? MemoryLock::unlocked : MemoryLock::no_swap; }
+
 }  // namespace
+
+MemoryLock lock_memory() noexcept {
+#ifndef TACIT_TRACED_BY_ITSELF  // sanitizers map more than any machine has
+  if (may_lock_all() && ::mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) == 0) {
+    return MemoryLock::locked;
+  }
+#endif
+  return without_lock();
+}
+
+MemoryLock probe_memory_lock() noexcept {
+  return may_lock_all() ? MemoryLock::locked : without_lock();
+}
 
 void forbid_core_dumps() noexcept {
   // Either would do for a file; where dumps go to a program, only the second counts.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 #include "core/error.hpp"
 
@@ -11,6 +12,21 @@ namespace tacit::cli {
 // to a file, nor shown to other processes of the same user (ptrace, /proc/PID/mem). Call it first
 // of all.
 void forbid_core_dumps() noexcept;
+
+// Whether pages of this process may be written to swap.
+enum class MemoryLock : std::uint8_t {
+  locked,    // no
+  no_swap,   // not locked, but this machine has no swap
+  unlocked,  // yes: neither the limit on locked memory nor the capability allows locking
+};
+
+// lock_memory keeps everything that this process touches from now on out of swap, where prompts and
+// keys would outlive it, if the limit (ulimit -l) is off or the process has CAP_IPC_LOCK. With a
+// limit nothing is locked: the first page beyond it would end the process. Child processes are on
+// their own.
+MemoryLock lock_memory() noexcept;
+// What lock_memory() would return; nothing is changed.
+MemoryLock probe_memory_lock() noexcept;
 
 // take_file_limit_as_error makes a write beyond the limit on file sizes (ulimit -f) fail with
 // EFBIG, for which there are words, instead of killing the process.

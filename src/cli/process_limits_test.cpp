@@ -6,6 +6,9 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <cstdlib>
+#include <fstream>
+#include <string>
 
 namespace tacit::cli {
 namespace {
@@ -24,6 +27,22 @@ TEST(ProcessLimits, ACrashLeavesNoCore) {
   ASSERT_EQ(::waitpid(child, &status, 0), child);
   ASSERT_TRUE(WIFSIGNALED(status)) << WEXITSTATUS(status);
   EXPECT_FALSE(WCOREDUMP(status));
+}
+
+TEST(ProcessLimits, LockedMemoryIsLocked) {
+  const auto child = ::fork();
+  if (child == 0) {
+    const auto lock = lock_memory();
+    std::string touched(1 << 20, 'x');
+    std::ifstream status{"/proc/self/status"};
+    std::string line;
+    while (std::getline(status, line) && !line.starts_with("VmLck:")) {}
+    const bool some = std::strtoul(line.c_str() + 6, nullptr, 10) >= 1024;
+    ::_exit(some == (lock == MemoryLock::locked) && touched[1] == 'x' ? 0 : 1);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
 TEST(ProcessLimits, ClosedStandardDescriptorsAreTakenByNothingElse) {

@@ -366,6 +366,8 @@ Result<void> check_exposure(const ServeOptions& options) {
 }
 
 int run_server(const Environment& environment, const ServeOptions& options) {
+  // Whether it holds is `tacit doctor`'s to say.
+  (void)lock_memory();
   if (const auto enough = need_descriptors(options.io_threads); !enough) {
     return report(enough.error());
   }
