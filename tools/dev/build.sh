@@ -99,13 +99,42 @@ verb_build() {
 }
 
 # The starter model is small enough to ramble: its answers are bounded unless the caller says how.
+# A server on loopback that answers sealed requests only, for as long as this script runs. Sets
+# SEALED_URL and SEALED_FINGERPRINT.
+start_sealed_server() {
+  local log said
+  log=$(mktemp)
+  # A session of its own, so that Ctrl-C is the chat's; and it ends when we do, however we do.
+  setsid setpriv --pdeathsig TERM build/dev/bin/tacit serve --port 0 --no-auth --sealed-only --model "$STARTER_MODEL" \
+    --log-format json </dev/null >"$log" 2>&1 &
+  SEALED_SERVER=$!
+  trap 'kill "$SEALED_SERVER" 2>/dev/null || true; rm -f "'"$log"'"' EXIT
+  for ((i = 0; i < 1200; i++)); do
+    said=$(<"$log")
+    SEALED_URL=$(sed -n 's/.*"server.listening".*"url":"\(http:[^"]*\)".*/\1/p' <<<"$said" | head -n 1)
+    SEALED_FINGERPRINT=$(sed -n 's/.*"fingerprint":"\(tacit1:[0-9a-f]*\)".*/\1/p' <<<"$said" | head -n 1)
+    [[ -n "$SEALED_URL" && -n "$SEALED_FINGERPRINT" ]] && return
+    kill -0 "$SEALED_SERVER" 2>/dev/null || break
+    sleep 0.05
+  done
+  cat "$log" >&2
+  fail_because "the server did not start" "its words are above; build/dev/bin/tacit doctor"
+}
+
 verb_run() {
   build_preset dev tacit
-  local bound=(--max-tokens 256) argument
+  local bound=(--max-tokens 256) argument here=""
   for argument in "$@"; do
     [[ $argument == --max-tokens* ]] && bound=()
+    # What a server decides is asked of the engine itself.
+    [[ $argument =~ ^--(context|threads|via|help) ]] && here=yes
   done
-  exec build/dev/bin/tacit run "$STARTER_MODEL" "${bound[@]}" "$@"
+  if [[ -n "$here" ]] || ! command -v setpriv >/dev/null; then
+    exec build/dev/bin/tacit run "$STARTER_MODEL" "${bound[@]}" "$@"
+  fi
+  build/dev/bin/tacit pull "$STARTER_MODEL" >/dev/null || return 1
+  start_sealed_server
+  build/dev/bin/tacit run "$STARTER_MODEL" --via "$SEALED_URL" --trust "$SEALED_FINGERPRINT" "${bound[@]}" "$@"
 }
 
 # A folder that runs elsewhere: the program, every library it needs but the C library's own, the

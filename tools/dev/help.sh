@@ -7,9 +7,10 @@ help_for() {
     run) cat <<'TEXT' ;;
 ./dev run ["prompt"] [OPTION...]   a private answer, from whatever state the machine is in
 
-Sets the machine up, builds the program `tacit`, and runs `tacit run smollm2:135m "prompt"`, which
-fetches and verifies the starter model first. Without a prompt, on a terminal, it stays in chat.
-Further options are tacit's: see `build/dev/bin/tacit run --help`.
+Sets the machine up, builds the program `tacit`, fetches and verifies the starter model, starts
+`tacit serve` on loopback and asks it through the sealed channel: `tacit run smollm2:135m --via URL
+"prompt"`, which says what was proved. Without a prompt, on a terminal, it stays in chat. Further options
+are tacit's: see `build/dev/bin/tacit run --help`; with --threads or --context there is no server.
 
   ./dev run "Name three colours."
   ./dev run
