@@ -263,6 +263,8 @@ Answer Verifier::appraise(const Question& question) {
   return Appraiser{question, impl_->known, impl_->memory}.run();
 }
 
+void Verifier::forget_machines() { impl_->memory.forget_machines(); }
+
 Answer appraise(const Question& question, SignatureMemory& memory) {
   return Appraiser{question, {}, memory}.run();
 }

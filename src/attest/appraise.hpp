@@ -61,6 +61,8 @@ class Verifier {
   Verifier& operator=(Verifier&&) noexcept;
   // As the function above; question.collateral is used in addition, for this question only.
   Answer appraise(const Question& question);
+  // Forgets the certificates of machines, but not the collateral.
+  void forget_machines();
 
  private:
   struct Impl;

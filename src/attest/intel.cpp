@@ -23,12 +23,6 @@ constexpr std::string_view kPlatformCa = "Intel SGX PCK Platform CA";
 constexpr std::string_view kProcessorCa = "Intel SGX PCK Processor CA";
 constexpr std::string_view kIntelVendorId = "939a7233f79c4ca9940a0db3957f0607";
 
-Result<crypto::VerifyingKey> p256(BytesView xy) {
-  Bytes point{std::byte{4}};
-  point.insert(point.end(), xy.begin(), xy.end());
-  return crypto::VerifyingKey::parse_raw(crypto::KeyKind::ecdsa_p256, point);
-}
-
 // The PCK chain of one quote, verified, and the platform that its leaf describes.
 struct Pck {
   std::vector<CertificatePtr> chain;
@@ -41,7 +35,7 @@ IntelTrust trust_of(const Context& context, bool require_crl) {
 
 std::optional<Pck> check_pck(const IntelQuote& quote, const Context& context,
                              const IntelPolicy& policy, Appraisal& out) {
-  auto chain = parse_certificate_chain(as_text(quote.certificates));
+  auto chain = context.memory.chain(as_text(quote.certificates));
   if (!chain) {
     out.reject("pck-chain", "a chain of certificates in the quote", chain.error());
     return std::nullopt;
@@ -51,7 +45,7 @@ std::optional<Pck> check_pck(const IntelQuote& quote, const Context& context,
     out.reject("pck-chain", "leaf, intermediate and root", std::to_string(chain->size()));
     return std::nullopt;
   }
-  const ChainRules rules{context.now};
+  const ChainRules rules{context.now, {}, Owner::machine};
   if (!chain_to_root(*chain, root, rules, context.memory, "pck-chain", out)) return std::nullopt;
   const auto& leaf = *(*chain)[0];
   const auto issuer = (*chain)[1]->common_name();
@@ -73,7 +67,8 @@ std::optional<Pck> check_pck(const IntelQuote& quote, const Context& context,
   return Pck{*std::move(chain), *std::move(platform)};
 }
 
-bool check_signatures(const IntelQuote& quote, const Certificate& pck, Appraisal& out) {
+bool check_signatures(const IntelQuote& quote, const Certificate& pck, SignatureMemory& memory,
+                      Appraisal& out) {
   if (!pck.key || pck.key->kind() != crypto::KeyKind::ecdsa_p256 ||
       !pck.key->verify(SignatureScheme::ecdsa_sha256_raw, quote.qe_report.whole,
                        quote.qe_report_signature)) {
@@ -89,7 +84,7 @@ bool check_signatures(const IntelQuote& quote, const Certificate& pck, Appraisal
                "the report names another key");
     return false;
   }
-  const auto key = p256(quote.attestation_key);
+  const auto key = memory.p256(quote.attestation_key);
   if (!key || !key->verify(SignatureScheme::ecdsa_sha256_raw, quote.signed_part, quote.signature)) {
     out.reject("quote-signature", "a quote signed by the attestation key",
                "its signature does not verify");
@@ -382,7 +377,7 @@ void appraise_intel_quote(const IntelQuote& quote, const Context& context, Appra
     out.reject("qe-vendor", std::string{kIntelVendorId} + " (Intel)", to_hex(quote.qe_vendor_id));
   const auto pck = check_pck(quote, context, policy, out);
   if (!pck) return;
-  if (!check_signatures(quote, *pck->chain[0], out)) return;
+  if (!check_signatures(quote, *pck->chain[0], context.memory, out)) return;
   out.claim("quote_version", std::to_string(quote.version), Source::hardware);
   const auto values =
       tdx ? td_values(quote.td, &pck->platform) : sgx_values(quote.enclave, &pck->platform);

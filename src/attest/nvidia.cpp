@@ -177,18 +177,21 @@ void check_rims(const NvidiaReport& report, const Certificate& leaf, const Conte
 class NvidiaEvidence final : public Evidence {
  public:
   NvidiaEvidence(Bytes report, std::optional<std::string> pem)
-      : report_{std::move(report)}, pem_{std::move(pem)} {}
-
-  std::string_view kind() const override {
-    const auto report = parse_nvidia_report(report_);
-    return report && !report->is_gpu() ? "nvidia-switch" : "nvidia-gpu";
+      : report_{std::move(report)}, pem_{std::move(pem)} {
+    const auto parsed = parse_nvidia_report(report_);
+    is_switch_ = parsed && !parsed->is_gpu();
   }
+
+  std::string_view kind() const override { return is_switch_ ? "nvidia-switch" : "nvidia-gpu"; }
   // The device's own key certifies the one that signs, which may change with its firmware. Without
   // certificates beside it, the whole report, so that no file counts twice.
   std::string identity() const override {
-    const auto chain = pem_ ? parse_certificate_chain(*pem_) : Result<Chain>{Chain{}};
-    if (!chain || chain->size() < 2) return "report " + crypto::sha256_hex(report_).substr(0, 16);
-    return "device " + crypto::sha256_hex((*chain)[1]->spki).substr(0, 16);
+    const auto blocks = pem_ ? parse_certificate_blocks(*pem_) : Result<std::vector<PemBlock>>{};
+    const bool has_own = blocks && blocks->size() >= 2;
+    const auto own =
+        has_own ? parse_certificate((*blocks)[1].der) : Result<CertificatePtr>{CertificatePtr{}};
+    if (!own || *own == nullptr) return "report " + crypto::sha256_hex(report_).substr(0, 16);
+    return "device " + crypto::sha256_hex((*own)->spki).substr(0, 16);
   }
   void appraise(const Context& context, Appraisal& out) const override {
     const auto report = parse_nvidia_report(report_);
@@ -198,7 +201,7 @@ class NvidiaEvidence final : public Evidence {
     }
     Chain chain;
     if (pem_) {
-      auto own = parse_certificate_chain(*pem_);
+      auto own = context.memory.chain(*pem_);
       if (!own) {
         out.reject("device-chain", "a chain of certificates", own.error());
         return;
@@ -213,8 +216,8 @@ class NvidiaEvidence final : public Evidence {
  private:
   static void judge(const NvidiaReport& report, const Chain& chain, const Context& context,
                     Appraisal& out) {
-    if (!chain_to_root(chain, *root_certificate(RootId::nvidia_device), {context.now},
-                       context.memory, "device-chain", out))
+    if (!chain_to_root(chain, *root_certificate(RootId::nvidia_device),
+                       {context.now, {}, Owner::machine}, context.memory, "device-chain", out))
       return;
     const auto& leaf = *chain[0];
     if (!leaf.may_sign_data() || chain.size() < 2) {
@@ -240,6 +243,7 @@ class NvidiaEvidence final : public Evidence {
 
   Bytes report_;
   std::optional<std::string> pem_;
+  bool is_switch_ = false;
 };
 
 // One object of NVIDIA's JSON; null when it is none.

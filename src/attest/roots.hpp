@@ -23,10 +23,16 @@ enum class RootId : std::uint8_t {
   aws_nitro,
   azure_vtpm,
   google_ek_ak,
+  intel_pck_platform_ca,  // intermediates of Intel: known, so that nobody checks them again
+  intel_pck_processor_ca,
+  intel_tcb_signing_2018,
+  intel_tcb_signing_2025,
 };
-inline constexpr std::size_t kNumRoots = 15;
+inline constexpr std::size_t kNumRoots = 19;
 
 // Parsed once, at the first call; the reference lives as long as the program.
 const CertificatePtr& root_certificate(RootId id);
+// The built-in certificate of exactly these bytes; null when there is none.
+CertificatePtr built_in_certificate(BytesView der);
 
 }  // namespace tacit::attest

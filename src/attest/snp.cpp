@@ -168,8 +168,8 @@ std::optional<ChipKey> find_key(const SnpReport& report,
     } else {
       const auto& anchors = kAnchors[static_cast<std::size_t>(key->generation)];
       const std::array chain{certificate, root_certificate(vlek ? anchors.asvk : anchors.ask)};
-      chain_to_root(chain, *root_certificate(anchors.ark), {context.now}, context.memory,
-                    "chip-key", scratch);
+      chain_to_root(chain, *root_certificate(anchors.ark), {context.now, {}, Owner::machine},
+                    context.memory, "chip-key", scratch);
     }
     if (scratch.reasons().empty()) return key;
     problems = std::move(scratch);

@@ -43,14 +43,16 @@ bool check_one(const Certificate& certificate, std::size_t depth, const ChainRul
 }
 
 bool signed_by(const Certificate& certificate, const Certificate& issuer, SignatureMemory& memory,
-               Literal rule, Appraisal& out) {
+               Owner owner, Literal rule, Appraisal& out) {
   if (!same(certificate.issuer, issuer.subject)) {
     out.reject(rule, "each certificate issued by the next",
                "\"" + certificate.common_name() + "\" names \"" + certificate.issuer_common_name() +
                    "\", but \"" + issuer.common_name() + "\" follows");
     return false;
   }
-  if (!memory.verify(*issuer.key, certificate.scheme, certificate.tbs, certificate.signature)) {
+  if (certificate.is_built_in && issuer.is_built_in) return true;
+  if (!memory.verify(*issuer.key, certificate.scheme, certificate.tbs, certificate.signature,
+                     owner)) {
     out.reject(rule, "certificates with good signatures",
                "the signature of \"" + certificate.common_name() + "\" does not verify");
     return false;
@@ -60,25 +62,75 @@ bool signed_by(const Certificate& certificate, const Certificate& issuer, Signat
 
 }  // namespace
 
+namespace {
+
+std::array<std::byte, 8> little(std::size_t n) {
+  std::array<std::byte, 8> out{};
+  for (std::size_t i = 0; i < 8; ++i) out[i] = static_cast<std::byte>(n >> (8 * i));
+  return out;
+}
+
+template <class Map> void make_room(Map& map, std::size_t entries_max) {
+  if (map.size() >= entries_max) map.clear();
+}
+
+}  // namespace
+
 bool SignatureMemory::verify(const crypto::VerifyingKey& key, crypto::SignatureScheme scheme,
-                             BytesView message, BytesView signature) {
-  const auto part = [](std::size_t n) {
-    std::array<std::byte, 8> out{};
-    for (std::size_t i = 0; i < 8; ++i) out[i] = static_cast<std::byte>(n >> (8 * i));
-    return out;
-  };
-  const auto sizes_key = part(key.spki().size());
-  const auto sizes_message = part(message.size());
+                             BytesView message, BytesView signature, Owner owner) {
   const std::array kind{static_cast<std::byte>(scheme)};
-  std::array<std::byte, 32> id{};
-  crypto::digest(crypto::HashId::sha256,
-                 {kind, sizes_key, key.spki(), sizes_message, message, signature}, id);
-  if (seen_.contains(id)) return true;
+  Id id{};
+  crypto::digest(
+      crypto::HashId::sha256,
+      {kind, little(key.spki().size()), key.spki(), little(message.size()), message, signature},
+      id);
+  if (shared_.contains(id) || machines_.contains(id)) return true;
   ++num_checked_;
   if (!key.verify(scheme, message, signature)) return false;
-  if (seen_.size() >= kEntriesMax) seen_.clear();
-  seen_.insert(id);
+  auto& seen = owner == Owner::machine ? machines_ : shared_;
+  make_room(seen, kEntriesMax);
+  seen.insert(id);
   return true;
+}
+
+Result<std::vector<CertificatePtr>> SignatureMemory::chain(std::string_view pem) {
+  const auto id = crypto::sha256(as_bytes(pem));
+  if (const auto known = chains_.find(id); known != chains_.end()) return known->second;
+  TACIT_TRY(const auto blocks, parse_certificate_blocks(pem));
+  std::vector<CertificatePtr> out;
+  for (const auto& block : blocks) {
+    const auto der = crypto::sha256(block.der);
+    if (const auto known = issuers_.find(der); known != issuers_.end()) {
+      out.push_back(known->second);
+      continue;
+    }
+    TACIT_TRY(auto certificate, parse_certificate(block.der));
+    if (!out.empty()) {  // an issuer
+      make_room(issuers_, kParsedMax);
+      issuers_.emplace(der, certificate);
+    }
+    out.push_back(std::move(certificate));
+  }
+  make_room(chains_, kParsedMax);
+  chains_.emplace(id, out);
+  return out;
+}
+
+Result<crypto::VerifyingKey> SignatureMemory::p256(BytesView xy) {
+  const auto id = crypto::sha256(xy);
+  if (const auto known = keys_.find(id); known != keys_.end()) return known->second;
+  Bytes point{std::byte{4}};
+  point.insert(point.end(), xy.begin(), xy.end());
+  TACIT_TRY(auto key, crypto::VerifyingKey::parse_raw(crypto::KeyKind::ecdsa_p256, point));
+  make_room(keys_, kParsedMax);
+  keys_.emplace(id, key);
+  return key;
+}
+
+void SignatureMemory::forget_machines() {
+  machines_.clear();
+  chains_.clear();
+  keys_.clear();
 }
 
 bool chain_to_root(std::span<const CertificatePtr> chain, const Certificate& root,
@@ -90,14 +142,16 @@ bool chain_to_root(std::span<const CertificatePtr> chain, const Certificate& roo
   for (std::size_t i = 0; i < chain.size(); ++i)
     if (!check_one(*chain[i], i, rules, rule, out)) return false;
   for (std::size_t i = 0; i + 1 < chain.size(); ++i)
-    if (!signed_by(*chain[i], *chain[i + 1], memory, rule, out)) return false;
+    if (!signed_by(*chain[i], *chain[i + 1], memory, i == 0 ? rules.leaf : Owner::shared, rule,
+                   out))
+      return false;
   const auto& last = *chain.back();
   if (same(last.spki, root.spki)) {
     if (chain.size() == 1) {
       out.reject(rule, "a certificate below the root", "only the root");
       return false;
     }
-    return signed_by(last, root, memory, rule, out);
+    return signed_by(last, root, memory, Owner::shared, rule, out);
   }
   if (same(last.subject, root.subject)) {
     out.reject(rule, "the pinned key of \"" + root.common_name() + "\"",
@@ -105,7 +159,7 @@ bool chain_to_root(std::span<const CertificatePtr> chain, const Certificate& roo
     return false;
   }
   if (!check_one(root, chain.size(), rules, rule, out)) return false;
-  return signed_by(last, root, memory, rule, out);
+  return signed_by(last, root, memory, chain.size() == 1 ? rules.leaf : Owner::shared, rule, out);
 }
 
 std::vector<CertificatePtr> build_chain(CertificatePtr leaf, std::span<const CertificatePtr> from,

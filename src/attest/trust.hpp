@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <map>
 #include <set>
 #include <span>
 #include <vector>
@@ -11,21 +12,36 @@
 
 namespace tacit::attest {
 
+// Whose a signature or certificate is: of one machine among many, or shared by them.
+enum class Owner : std::uint8_t { shared, machine };
+
 // SignatureMemory remembers which (key, scheme, message, signature) verified, by SHA-256 over all
-// four, so that a certificate shared by eight devices is checked once. Only successes are kept, and
-// times and revocation are never part of it. Bounded: it forgets everything when it is full.
-// Not thread-safe.
+// four, so that a certificate shared by eight devices is checked once; and parsed certificates and
+// keys, by SHA-256 of their bytes. Only successes are kept, and times and revocation are never part
+// of it. Bounded: what is of machines and what is shared are forgotten apart, each when it is full,
+// so that many machines do not push out the collateral. Not thread-safe.
 class SignatureMemory {
  public:
   // Verifies, unless the same verification succeeded before. Meant for certificates, lists and
   // signed collateral; evidence itself is new each time and need not be remembered.
   bool verify(const crypto::VerifyingKey& key, crypto::SignatureScheme scheme, BytesView message,
-              BytesView signature);
+              BytesView signature, Owner owner = Owner::shared);
+  // parse_certificate_chain, of a machine's leaf over shared issuers.
+  Result<std::vector<CertificatePtr>> chain(std::string_view pem);
+  // A machine's P-256 key from x || y.
+  Result<crypto::VerifyingKey> p256(BytesView xy);
+  void forget_machines();
   std::size_t num_checked() const noexcept { return num_checked_; }
 
  private:
+  using Id = std::array<std::byte, 32>;
   static constexpr std::size_t kEntriesMax = 4096;
-  std::set<std::array<std::byte, 32>> seen_;
+  static constexpr std::size_t kParsedMax = 256;
+  std::set<Id> shared_;
+  std::set<Id> machines_;
+  std::map<Id, CertificatePtr> issuers_;              // by DER
+  std::map<Id, std::vector<CertificatePtr>> chains_;  // by PEM
+  std::map<Id, crypto::VerifyingKey> keys_;
   std::size_t num_checked_ = 0;
 };
 
@@ -34,6 +50,7 @@ struct ChainRules {
   UnixTime now;
   // Object identifiers of critical extensions that the caller itself interprets.
   std::span<const BytesView> understood = {};
+  Owner leaf = Owner::shared;
 };
 
 // chain_to_root checks leaf-first `chain` against the pinned public key `root_spki`: the last

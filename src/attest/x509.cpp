@@ -5,6 +5,7 @@
 #include <set>
 
 #include "attest/oids.hpp"
+#include "attest/roots.hpp"
 #include "core/text.hpp"
 
 namespace tacit::attest {
@@ -193,6 +194,12 @@ bool Certificate::may_sign_crls() const {
 }
 
 Result<CertificatePtr> parse_certificate(BytesView bytes) {
+  if (auto known = built_in_certificate(bytes)) return known;
+  TACIT_TRY(auto made, parse_new_certificate(bytes));
+  return CertificatePtr{std::move(made)};
+}
+
+Result<std::shared_ptr<Certificate>> parse_new_certificate(BytesView bytes) {
   if (bytes.size() > kCertificateBytesMax)
     return fail(Error{Code::too_large, "certificate"}.with("limit", kCertificateBytesMax));
   auto out = std::make_shared<Certificate>();
@@ -205,7 +212,7 @@ Result<CertificatePtr> parse_certificate(BytesView bytes) {
   TACIT_TRY(out->signature, in.octet_bits());
   if (!in.done() || !outer.done()) return fail(Code::malformed, "bytes after a certificate");
   TACIT_CHECK(parse_tbs(*out, scheme));
-  return CertificatePtr{std::move(out)};
+  return out;
 }
 
 namespace {
@@ -325,15 +332,21 @@ Result<std::vector<PemBlock>> parse_pem(std::string_view text) {
   return blocks;
 }
 
-Result<std::vector<CertificatePtr>> parse_certificate_chain(std::string_view pem) {
-  TACIT_TRY(const auto blocks, parse_pem(pem));
+Result<std::vector<PemBlock>> parse_certificate_blocks(std::string_view pem) {
+  TACIT_TRY(auto blocks, parse_pem(pem));
   if (blocks.empty() || blocks.size() > kChainLengthMax)
     return fail(Error{Code::malformed, "number of certificates in a chain"}
                     .with("certificates", static_cast<std::int64_t>(blocks.size()))
                     .with("limit", kChainLengthMax));
+  for (const auto& block : blocks)
+    if (block.label != "CERTIFICATE") return fail(Code::malformed, "PEM block of another kind");
+  return blocks;
+}
+
+Result<std::vector<CertificatePtr>> parse_certificate_chain(std::string_view pem) {
+  TACIT_TRY(const auto blocks, parse_certificate_blocks(pem));
   std::vector<CertificatePtr> chain;
   for (const auto& block : blocks) {
-    if (block.label != "CERTIFICATE") return fail(Code::malformed, "PEM block of another kind");
     TACIT_TRY(auto certificate, parse_certificate(block.der));
     chain.push_back(std::move(certificate));
   }

@@ -45,6 +45,8 @@ struct Certificate {
   bool is_ca = false;
   std::optional<std::uint64_t> path_length_max;
   std::optional<std::uint16_t> key_usage;  // bit 0 (digitalSignature) is the highest
+  // One of roots.hpp, whose signature under another of them was checked when it was added.
+  bool is_built_in = false;
 
   // The last CN of the subject or issuer in printable ASCII, for people and for the roles that
   // vendors express by name.
@@ -58,8 +60,11 @@ struct Certificate {
 };
 using CertificatePtr = std::shared_ptr<const Certificate>;
 
-// Errors: malformed, unsupported (key or signature algorithm), too_large.
+// The built-in certificate of these bytes, or a new one. Errors: malformed, unsupported (key or
+// signature algorithm), too_large.
 Result<CertificatePtr> parse_certificate(BytesView der);
+// Always a new one: for those who make the built-in ones.
+Result<std::shared_ptr<Certificate>> parse_new_certificate(BytesView der);
 
 // Crl owns its bytes. Delta and indirect lists are refused.
 struct Crl {
@@ -87,6 +92,7 @@ struct PemBlock {
 // end the text, as Intel's quoting library writes it. Errors: malformed, too_large.
 Result<std::vector<PemBlock>> parse_pem(std::string_view text);
 // parse_pem, each block a CERTIFICATE. Errors also: malformed for other labels or none.
+Result<std::vector<PemBlock>> parse_certificate_blocks(std::string_view pem);
 Result<std::vector<CertificatePtr>> parse_certificate_chain(std::string_view pem);
 
 std::string format_time(UnixTime time);  // RFC 3339, "Z"

@@ -32,6 +32,15 @@ std::size_t utf8_character(std::string_view s) noexcept {
 
 constexpr std::string_view kBase64 =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+// The value of each character; 0x80 for those that are none.
+constexpr auto kBase64Values = [] {
+  std::array<std::uint8_t, 256> values{};
+  values.fill(0x80);
+  for (std::size_t i = 0; i < kBase64.size(); ++i)
+    values[static_cast<unsigned char>(kBase64[i])] = static_cast<std::uint8_t>(i);
+  return values;
+}();
 constexpr std::string_view kBase64Url =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
@@ -117,25 +126,27 @@ std::string to_base64url(BytesView bytes) { return base64(bytes, kBase64Url, fal
 
 std::optional<Bytes> from_base64(std::string_view text) {
   if (text.size() % 4 != 0) return std::nullopt;
-  Bytes out;
-  out.reserve(text.size() / 4 * 3);
+  Bytes out(text.size() / 4 * 3);
+  std::size_t size = 0;
   for (std::size_t i = 0; i < text.size(); i += 4) {
     const bool last = i + 4 == text.size();
     const int pads = last && text[i + 3] == '=' ? (text[i + 2] == '=' ? 2 : 1) : 0;
     std::uint32_t group = 0;
+    std::uint32_t bad = 0;
     for (int j = 0; j < 4; ++j) {
-      std::size_t digit = 0;
-      if (j < 4 - pads) {
-        digit = kBase64.find(text[i + static_cast<std::size_t>(j)]);
-        if (digit == std::string_view::npos) return std::nullopt;
-      }
-      group = group << 6 | static_cast<std::uint32_t>(digit);
+      const std::uint32_t digit =
+          j < 4 - pads
+              ? kBase64Values[static_cast<unsigned char>(text[i + static_cast<std::size_t>(j)])]
+              : 0;
+      bad |= digit & 0x80U;
+      group = group << 6U | (digit & 0x3fU);
     }
-    if ((pads == 1 && (group & 0xFF) != 0) || (pads == 2 && (group & 0xFFFF) != 0)) {
-      return std::nullopt;  // bits that encode nothing must be zero
-    }
-    for (int j = 0; j < 3 - pads; ++j) out.push_back(static_cast<std::byte>(group >> (16 - 8 * j)));
+    // Bits that encode nothing must be zero.
+    if (bad != 0 || (pads == 1 && (group & 0xFFU) != 0) || (pads == 2 && (group & 0xFFFFU) != 0))
+      return std::nullopt;
+    for (int j = 0; j < 3 - pads; ++j) out[size++] = static_cast<std::byte>(group >> (16 - 8 * j));
   }
+  out.resize(size);
   return out;
 }
 
