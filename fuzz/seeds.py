@@ -97,7 +97,7 @@ def generate(number: int) -> bytes:
     constraint = b"\x01" + sized(b'{"type":"object"}')
     reasoning = b"\x03" + flagged(struct.pack("<I", 100))
     bias = struct.pack("<Iif", 1, 5, -100)
-    return (b"\x01" + struct.pack("<QI", number, 64) + b"\x00" + sized(b"smollm2") + flagged(bytes(range(16))) + sampling
+    return (b"\x01" + struct.pack("<QII", number, 64, 60000) + b"\x00" + sized(b"smollm2") + flagged(bytes(range(16))) + struct.pack("<I", 1) + sampling
             + flagged(struct.pack("<I", 16)) + prompt + tools + choice + constraint + reasoning + bias
             + flagged(struct.pack("<I", 2)) + b"\x00" + struct.pack("<I", 1) + sized(b"\n\n"))
 

@@ -6,6 +6,7 @@
 #include "cli/log_sink.hpp"
 #include "cli/server_process.hpp"
 #include "cli/terminal.hpp"
+#include "core/text.hpp"
 
 namespace tacit::cli {
 namespace {
@@ -56,6 +57,15 @@ void add_limits(CLI::App& command, http::ServerLimits& limits) {
               "Seconds a request may take in all");
 }
 
+void add_weight(ServeOptions& options, std::string_view given) {
+  const auto equals = given.find('=');
+  const auto weight =
+      equals == std::string_view::npos ? std::nullopt : parse_u64(given.substr(equals + 1));
+  if (equals == 0 || !weight || *weight == 0 || *weight > 1000)
+    throw CLI::ValidationError("--tenant-weight", "give KEY_ID=N with N from 1 to 1000");
+  options.weights[std::string{given.substr(0, equals)}] = static_cast<std::uint32_t>(*weight);
+}
+
 int serve(Context& context, Options& options, bool tcp_named) {
   const auto level = parse_log_level(options.log_level);
   if (level) options.serve.log_level = *level;
@@ -66,6 +76,18 @@ int serve(Context& context, Options& options, bool tcp_named) {
 }
 
 }  // namespace
+
+void add_kv_type(CLI::App& command, engine::KvType& type) {
+  static const std::map<std::string, engine::KvType> kTypes{
+      {"f16", engine::KvType::f16}, {"q8_0", engine::KvType::q8_0}, {"q4_0", engine::KvType::q4_0}};
+  command
+      .add_option_function<std::string>(
+          "--kv-type", [&type](const std::string& name) { type = kTypes.at(name); },
+          "How the cache is stored: f16, or q8_0 and q4_0 for about half and a quarter of its "
+          "memory")
+      ->check(CLI::IsMember({"f16", "q8_0", "q4_0"}))
+      ->default_str("f16");
+}
 
 void add_serve(CLI::App& app, Context& context) {
   auto* command = app.add_subcommand("serve", "Serve the APIs of OpenAI, Anthropic and Ollama");
@@ -122,6 +144,13 @@ void add_serve(CLI::App& app, Context& context) {
       ->check(CLI::Range(1u, 256u));
   command->add_option("--threads", serve_options.threads, "Engine threads (default: cores)")
       ->check(CLI::Range(1u, 1024u));
+  add_kv_type(*command, serve_options.kv_type);
+  command->add_option_function<std::vector<std::string>>(
+      "--tenant-weight",
+      [&serve_options](const std::vector<std::string>& given) {
+        for (const auto& each : given) add_weight(serve_options, each);
+      },
+      "KEY_ID=N: a key's share of a busy engine, 1 to 1000 (repeatable; default 1)");
   command
       ->add_option("--io-threads", serve_options.io_threads,
                    "Network threads (default: one per core)")

@@ -4,6 +4,7 @@
 #include <functional>
 
 #include "cli/environment.hpp"
+#include "engine/engine.hpp"
 
 namespace CLI {
 class App;
@@ -16,6 +17,9 @@ struct Context {
   Environment& environment;
   std::function<int()> chosen;  // set by the callback of the subcommand that was named
 };
+
+// The option --kv-type of a command that loads a model.
+void add_kv_type(CLI::App& command, engine::KvType& type);
 
 void add_run(CLI::App& app, Context& context);
 void add_serve(CLI::App& app, Context& context);

@@ -157,6 +157,7 @@ class ServerProcess {
     pool.context_tokens = options_.context;
     pool.sequences_max = options_.parallel;
     pool.threads = options_.threads;
+    pool.kv_type = options_.kv_type;
     for (const auto& model : options_.models) {
       if (is_model_path(model)) {
         pool.local_files.emplace_back(model);
@@ -228,7 +229,8 @@ class ServerProcess {
                                                 .sealed_only = options_.sealed_only};
       gateway::GatewayOptions gateway{.body_bytes_max = options_.limits.body_bytes_max,
                                       .require_key = !options_.no_auth,
-                                      .version = TACIT_VERSION};
+                                      .version = TACIT_VERSION,
+                                      .weights = options_.weights};
       fronts_.push_back(std::make_unique<ShardFront>(runtime_.shard(i), std::move(parts),
                                                      std::move(gateway), *sealed_, sealing));
       if (options_.tcp) {

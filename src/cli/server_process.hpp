@@ -2,12 +2,14 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
 #include "cli/attest_options.hpp"
 #include "cli/environment.hpp"
 #include "core/log.hpp"
+#include "engine/engine.hpp"
 #include "http/server.hpp"
 
 namespace tacit::cli {
@@ -34,6 +36,8 @@ struct ServeOptions {
   std::uint32_t context = 0;
   std::uint32_t parallel = 0;
   std::uint32_t threads = 0;
+  engine::KvType kv_type = engine::KvType::f16;
+  std::map<std::string, std::uint32_t, std::less<>> weights;  // by the id of a key
   http::ServerLimits limits;
   LogLevel log_level = LogLevel::info;
   LogFormat log_format = LogFormat::text;

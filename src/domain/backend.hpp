@@ -38,8 +38,9 @@ class Backend {
  public:
   virtual ~Backend() = default;
   virtual const ModelInfo& model() const = 0;
-  // Starts a generation. Refusals known at once (queue full, draining, worker gone) are errors
-  // here: overloaded, shutting_down, worker_lost. Later ones (prompt too long) come as Failed.
+  // Starts a generation, which is given up at `deadline` (Failed: deadline_exceeded). Refusals
+  // known at once (queue full, draining, worker gone) are errors here: overloaded, shutting_down,
+  // worker_lost. Later ones (prompt too long) come as Failed.
   virtual Async<std::unique_ptr<Generation>> generate(GenerateRequest request,
                                                       Deadline deadline) = 0;
 };

@@ -56,6 +56,7 @@ GenerateRequest GenerateRequest::clone() const {
   for (const auto& each : stop) copy.stop.push_back(each.clone());
   copy.tenant = tenant;
   copy.cache_salt = cache_salt;
+  copy.tenant_weight = tenant_weight;
   return copy;
 }
 

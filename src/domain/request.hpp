@@ -142,6 +142,7 @@ struct GenerateRequest {
   // Derived from the tenant by the gateway, with a secret of the server's; never the caller's.
   // Unset: nothing is reused and nothing kept.
   std::optional<CacheSalt> cache_salt;
+  std::uint32_t tenant_weight = 1;  // its share of a busy engine, beside the others'
 
   // clone copies content on purpose: a retry, a second choice or a benchmark needs it.
   GenerateRequest clone() const;

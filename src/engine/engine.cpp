@@ -69,7 +69,7 @@ class EngineBackend final : public domain::Backend {
   const domain::ModelInfo& model() const override { return worker_->model(); }
 
   Async<std::unique_ptr<domain::Generation>> generate(domain::GenerateRequest request,
-                                                      Deadline) override {
+                                                      Deadline deadline) override {
     if (!state_->alive || !link_) co_return fail(Code::worker_lost, "engine worker has ended");
     request.sampling = domain::with_defaults(request.sampling, model().defaults);
     if (state_->draining) co_return fail(Code::shutting_down, "engine is shutting down");
@@ -80,7 +80,7 @@ class EngineBackend final : public domain::Backend {
                          .fix("Retry later"));
     }
     TACIT_CO_CHECK(check_request(request));
-    TACIT_CO_TRY(auto generation, link_->start(std::move(request)));
+    TACIT_CO_TRY(auto generation, link_->start(std::move(request), deadline));
     co_return std::make_unique<EngineGeneration>(worker_, link_, std::move(generation));
   }
 
@@ -183,6 +183,7 @@ Result<Spawned> spawn_worker(std::size_t num_shards, const asio::any_io_executor
                                   .sequences_max = options.sequences_max,
                                   .queue_max = options.queue_max,
                                   .threads = options.threads,
+                                  .kv_type = options.kv_type,
                                   .memory_bytes_max = options.memory_bytes_max};
   for (auto& argument : format_worker_arguments(arguments))
     spawn.arguments.push_back(std::move(argument));

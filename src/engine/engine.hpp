@@ -17,14 +17,18 @@
 
 namespace tacit::engine {
 
+// KvType is how the cache's keys and values are stored: 16 bits, about 8.5 or about 4.5 each.
+enum class KvType : std::uint8_t { f16, q8_0, q4_0 };
+
 struct WorkerOptions {
-  std::string program;                 // path of the tacit binary (runs `program worker`)
-  domain::ModelInfo model;             // as the registry knows it; the worker completes it
-  UniqueFd weights;                    // the GGUF file, opened for reading
-  std::uint32_t context_tokens = 0;    // per sequence; 0: the model's own, at most 4096
-  std::uint32_t sequences_max = 0;     // running at once, sharing one batch; 0: chosen (8)
-  std::uint32_t queue_max = 1024;      // waiting requests before Code::overloaded
-  std::uint32_t threads = 0;           // 0: physical cores
+  std::string program;               // path of the tacit binary (runs `program worker`)
+  domain::ModelInfo model;           // as the registry knows it; the worker completes it
+  UniqueFd weights;                  // the GGUF file, opened for reading
+  std::uint32_t context_tokens = 0;  // per sequence; 0: the model's own, at most 4096
+  std::uint32_t sequences_max = 0;   // running at once, sharing one batch; 0: chosen (8)
+  std::uint32_t queue_max = 1024;    // waiting requests before Code::overloaded
+  std::uint32_t threads = 0;         // 0: physical cores
+  KvType kv_type = KvType::f16;
   std::uint64_t memory_bytes_max = 0;  // rlimit on address space; 0: none
   Seconds load_timeout{300};
 };

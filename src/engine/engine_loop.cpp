@@ -34,8 +34,9 @@ std::uint32_t pieces(std::size_t n, std::size_t of) {
 
 }  // namespace
 
-EngineLoop::EngineLoop(Model& model, SchedulerOptions options, std::function<void()> wake)
-    : model_{model}, wake_{std::move(wake)}, scheduler_{model, *this, options} {
+EngineLoop::EngineLoop(Model& model, SchedulerOptions options, std::function<void()> wake,
+                       const Clock& clock)
+    : model_{model}, wake_{std::move(wake)}, clock_{clock}, scheduler_{model, *this, options} {
   preparer_ = std::thread{[this] { prepare_loop(); }};
   computer_ = std::thread{[this] { compute_loop(); }};
 }
@@ -116,6 +117,7 @@ void EngineLoop::prepare_loop() {
       post(work.key, domain::Failed{Error{Code::cancelled, "generation cancelled"}});
     } else if (auto prompt = model_.prepare(std::move(work.request)); prompt) {
       const auto purpose = prompt->purpose;
+      prompt->deadline = work.deadline;
       if (purpose == domain::Purpose::generate || purpose == domain::Purpose::embed)
         order(Ready{work.key, *std::move(prompt), work.credit, std::move(work.mark)});
       else
@@ -203,18 +205,28 @@ void EngineLoop::carry_out(Order& order) {
   }
 }
 
+// Until there are orders, or the next deadline of a request that nothing can be done for.
+void EngineLoop::wait_for_orders(std::unique_lock<std::mutex>& lock) {
+  const auto done = [this] { return stopping_ || !orders_.empty(); };
+  if (const auto deadline = scheduler_.next_deadline())
+    has_orders_.wait_until(lock, *deadline, done);
+  else
+    has_orders_.wait(lock, done);
+}
+
 void EngineLoop::compute_loop() {
   bool worked = true;
   std::vector<Order> orders;
   for (;;) {
     {
       std::unique_lock lock{mutex_};
-      if (!worked) has_orders_.wait(lock, [this] { return stopping_ || !orders_.empty(); });
+      if (!worked) wait_for_orders(lock);
       if (stopping_) return;
       orders.swap(orders_);
     }
     for (auto& order : orders) carry_out(order);
     orders.clear();
+    scheduler_.expire(clock_.now());
     worked = scheduler_.step();
     worked = embed_one() || worked;
     publish();

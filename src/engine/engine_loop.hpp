@@ -14,6 +14,7 @@
 #include <variant>
 #include <vector>
 
+#include "core/time.hpp"
 #include "domain/event.hpp"
 #include "domain/request.hpp"
 #include "engine/model.hpp"
@@ -31,6 +32,7 @@ struct Work {
   std::uint32_t credit = 0;
   domain::GenerateRequest request;
   std::shared_ptr<RequestMark> mark;
+  SteadyTime deadline = SteadyTime::max();
 };
 
 // EngineLoop's public functions are thread-safe. Every submitted key gets exactly one last event.
@@ -39,7 +41,8 @@ class EngineLoop final : private EventSink {
   using Events = std::vector<std::pair<RequestKey, domain::Event>>;
 
   // `wake` is called, from the loop's threads, when the outbox has become non-empty.
-  EngineLoop(Model& model, SchedulerOptions options, std::function<void()> wake);
+  EngineLoop(Model& model, SchedulerOptions options, std::function<void()> wake,
+             const Clock& clock);
   ~EngineLoop();  // stops and joins
   EngineLoop(const EngineLoop&) = delete;
   EngineLoop& operator=(const EngineLoop&) = delete;
@@ -82,12 +85,14 @@ class EngineLoop final : private EventSink {
   void answer_at_once(const Work& work, Prompt prompt);
   bool embed_one();
   void prepare_loop();
+  void wait_for_orders(std::unique_lock<std::mutex>& lock);
   void compute_loop();
   void carry_out(Order& order);
   void publish();
 
   Model& model_;
   std::function<void()> wake_;
+  const Clock& clock_;
   Scheduler scheduler_;               // the computing thread's own
   Events batch_events_;               // the computing thread's own: events of this step
   std::deque<Embedding> embeddings_;  // the computing thread's own

@@ -94,10 +94,13 @@ class EngineLoopTest : public testing::Test {
         [this, control = std::move(control_theirs), sockets = std::move(data)]() mutable {
           const SystemClock clock;
           WorkerLinks links{std::move(control), std::move(sockets), wake_.get(), clock};
-          EngineLoop engine{model_, {.waiting_max = 64}, [this] {
+          EngineLoop engine{model_,
+                            {.waiting_max = 64},
+                            [this] {
                               const std::uint64_t one = 1;
                               static_cast<void>(::write(wake_.get(), &one, sizeof one));
-                            }};
+                            },
+                            clock};
           links.serve(engine);
         }};
   }
@@ -120,7 +123,7 @@ class EngineLoopTest : public testing::Test {
     domain::GenerateRequest request;
     request.messages.push_back({domain::Role::user, domain::Content{std::to_string(first)}});
     request.max_tokens = max_tokens;
-    auto started = link_->start(std::move(request));
+    auto started = link_->start(std::move(request), Deadline::never());
     EXPECT_TRUE(started);
     return {*started, first, max_tokens, {}, false, false};
   }
@@ -182,7 +185,7 @@ TEST_F(EngineLoopTest, ManyComeGoAndStallAndNothingIsMixedOrLost) {
 TEST_F(EngineLoopTest, ARefusalOfTheTemplateIsTheRequestsOwn) {
   domain::GenerateRequest request;
   request.messages.push_back({domain::Role::user, domain::Content{"refuse"}});
-  auto generation = *link_->start(std::move(request));
+  auto generation = *link_->start(std::move(request), Deadline::never());
   Reader good = start(5, 3);
   for (int i = 0; i < 5000 && !(good.done && !generation->events.empty()); ++i) {
     turn(Milliseconds{1});

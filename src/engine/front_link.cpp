@@ -2,7 +2,9 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <limits>
 #include <utility>
 
 namespace tacit::engine {
@@ -10,6 +12,15 @@ namespace {
 
 domain::Event worker_lost() {
   return domain::Failed{Error{Code::worker_lost, "engine worker ended during the request"}};
+}
+
+// As the protocol says it: 0 is no limit.
+std::uint32_t time_left_ms(Deadline deadline) {
+  if (deadline.is_never()) return 0;
+  const auto left =
+      std::chrono::duration_cast<Milliseconds>(deadline.when() - std::chrono::steady_clock::now());
+  constexpr Milliseconds::rep kMost = std::numeric_limits<std::uint32_t>::max();
+  return static_cast<std::uint32_t>(std::clamp<Milliseconds::rep>(left.count(), 1, kMost));
 }
 
 }  // namespace
@@ -78,12 +89,13 @@ Result<void> FrontLink::dispatch(Update update) {
   return {};
 }
 
-Result<std::shared_ptr<GenerationState>> FrontLink::start(domain::GenerateRequest request) {
+Result<std::shared_ptr<GenerationState>> FrontLink::start(domain::GenerateRequest request,
+                                                          Deadline deadline) {
   if (!socket_.is_open()) return fail(Code::worker_lost, "engine worker has ended");
   auto generation = std::make_shared<GenerationState>(executor_, next_id_++);
   open_.emplace(generation->id, generation);
   ++worker_->in_flight;
-  send(Generate{generation->id, kCreditWindow, std::move(request)});
+  send(Generate{generation->id, kCreditWindow, std::move(request), time_left_ms(deadline)});
   return generation;
 }
 

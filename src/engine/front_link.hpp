@@ -95,7 +95,8 @@ class FrontLink : public std::enable_shared_from_this<FrontLink> {
   const asio::any_io_executor& executor() const noexcept { return executor_; }
 
   // Errors: worker_lost when the link has ended.
-  Result<std::shared_ptr<GenerationState>> start(domain::GenerateRequest request);
+  Result<std::shared_ptr<GenerationState>> start(domain::GenerateRequest request,
+                                                 Deadline deadline);
   // Takes what has come, and gives credit back.
   domain::EventBatch take(GenerationState& generation);
   // The reader goes away: the worker is told, what still comes is dropped.

@@ -34,7 +34,7 @@ class FrontLinkTest : public testing::Test {
   std::shared_ptr<GenerationState> start() {
     domain::GenerateRequest request;
     request.messages.push_back({domain::Role::user, domain::Content{"hi"}});
-    auto started = link_->start(std::move(request));
+    auto started = link_->start(std::move(request), Deadline::never());
     EXPECT_TRUE(started);
     return *started;
   }
@@ -62,7 +62,7 @@ class FrontLinkTest : public testing::Test {
     ASSERT_NE(failed, nullptr);
     EXPECT_EQ(failed->error.code(), Code::worker_lost);
     EXPECT_LE(generation.events.size(), kCreditWindow + 2);
-    EXPECT_FALSE(link_->start({}));
+    EXPECT_FALSE(link_->start({}, Deadline::never()));
   }
 
   NullLogger log_;
@@ -166,7 +166,7 @@ TEST_F(FrontLinkTest, AWorkerThatDoesNotReadHoldsNobodyUp) {
   for (int i = 0; i < 8; ++i) {
     domain::GenerateRequest request;
     request.messages.push_back({domain::Role::user, domain::Content{std::string(300'000, 'x')}});
-    auto started = link_->start(std::move(request));
+    auto started = link_->start(std::move(request), Deadline::never());
     ASSERT_TRUE(started);
     generations.push_back(*started);
   }

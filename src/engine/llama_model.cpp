@@ -78,6 +78,15 @@ class Batch {
   llama_batch batch_;
 };
 
+ggml_type ggml_type_of(KvType type) noexcept {
+  switch (type) {
+    case KvType::f16: return GGML_TYPE_F16;
+    case KvType::q8_0: return GGML_TYPE_Q8_0;
+    case KvType::q4_0: return GGML_TYPE_Q4_0;
+  }
+  return GGML_TYPE_F16;
+}
+
 class LlamaModel final : public Model {
  public:
   LlamaModel(FilePtr file, LlamaModelPtr model, const ModelOptions& options)
@@ -92,6 +101,7 @@ class LlamaModel final : public Model {
     sequences_ = std::min(
         {sequences, kBatchTokens, static_cast<std::uint32_t>(llama_max_parallel_sequences())});
     threads_ = std::max(1u, options.threads);
+    kv_type_ = ggml_type_of(options.kv_type);
     if (options.tune_threads) tuner_.emplace(threads_);
   }
 
@@ -105,6 +115,7 @@ class LlamaModel final : public Model {
     params.n_outputs_max = sequences_;
     params.n_threads = static_cast<std::int32_t>(threads_);
     params.n_threads_batch = params.n_threads;
+    params.type_k = params.type_v = kv_type_;
     // A cache of its own for each sequence: attention over one's own tokens only, which is both
     // faster than masking and a wall between tenants.
     params.kv_unified = false;
@@ -247,6 +258,7 @@ class LlamaModel final : public Model {
   std::uint32_t context_tokens_ = 0;
   std::uint32_t sequences_ = 0;
   std::uint32_t threads_ = 1;
+  ggml_type kv_type_ = GGML_TYPE_F16;
   std::optional<ThreadTuner> tuner_;
   ThreadPoolPtr pool_;
   LlamaContextPtr context_;

@@ -126,6 +126,7 @@ class Maker final : public PromptMaker {
     prompt.max_tokens = request.max_tokens;
     prompt.logprobs = request.logprobs;
     prompt.cache_salt = request.cache_salt;
+    prompt.tenant_weight = request.tenant_weight;
     prompt.num_stops = static_cast<std::uint32_t>(request.stop.size());
     const bool with_tools =
         !request.tools.empty() && request.tool_choice.use != domain::ToolUse::none;

@@ -9,6 +9,7 @@
 
 #include "core/unique_fd.hpp"
 #include "domain/request.hpp"
+#include "engine/engine.hpp"
 #include "engine/scheduler.hpp"
 
 namespace tacit::engine {
@@ -17,7 +18,8 @@ struct ModelOptions {
   std::uint32_t context_tokens = 0;  // per sequence; 0: the model's own, at most 4096
   std::uint32_t sequences_max = 0;   // 0: 8
   std::uint32_t threads = 1;         // at most; fewer when fewer are faster (see thread_tuner.hpp)
-  bool tune_threads = false;         // off: exactly `threads`
+  KvType kv_type = KvType::f16;
+  bool tune_threads = false;  // off: exactly `threads`
 };
 
 // initialize_llama sets up llama.cpp's process-wide state and silences its log, which may carry

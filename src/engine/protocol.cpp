@@ -188,6 +188,7 @@ SecretBytes encode_command(const Command& command) {
                                  out.type(Type::generate);
                                  out.u64(v.id);
                                  out.u32(v.credit);
+                                 out.u32(v.time_ms);
                                  put_request(out, v.request);
                                });
                              },
@@ -334,8 +335,9 @@ Result<Command> decode_command(BytesView bytes) {
       TACIT_TRY(const auto credit, in.u32());
       if (credit == 0 || credit > Limits::credit_max)
         return fail(Code::malformed, "credit out of range");
+      TACIT_TRY(const auto time_ms, in.u32());
       TACIT_TRY(auto request, get_request(in));
-      command = Generate{id, credit, std::move(request)};
+      command = Generate{id, credit, std::move(request), time_ms};
       break;
     }
     case Type::cancel: command = Cancel{id}; break;

@@ -48,6 +48,7 @@ struct ProtocolLimits {
   static constexpr std::size_t stops_max = 64;
   static constexpr std::size_t stop_bytes_max = 4096;
   static constexpr std::size_t name_bytes_max = 512;
+  static constexpr std::uint32_t tenant_weight_max = 1000;
   static constexpr std::uint32_t credit_max = 65'536;  // outstanding at once
 };
 
@@ -58,6 +59,7 @@ struct Generate {
   RequestId id = 0;
   std::uint32_t credit = 0;  // deltas granted at the start; at least 1
   domain::GenerateRequest request;
+  std::uint32_t time_ms = 0;  // until its end at most; 0: no limit
 };
 struct Cancel {
   RequestId id = 0;

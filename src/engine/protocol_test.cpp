@@ -17,6 +17,7 @@ domain::GenerateRequest full_request() {
   request.model = "smollm2:135m";
   request.tenant = "t-1";  // stays in the front
   request.cache_salt = domain::CacheSalt{9, 8, 7};
+  request.tenant_weight = 3;
   request.messages.push_back({domain::Role::system, domain::Content{"Be brief."}});
   request.messages.push_back({domain::Role::user, domain::Content{"Grüße, 世界"}});
   request.sampling = {.temperature = 0.5f,
@@ -49,11 +50,13 @@ bool same_bytes(const SecretBytes& a, const SecretBytes& b) {
 }
 
 TEST(Protocol, GenerateComesBackWhole) {
-  const auto frame = encode_command(Generate{7, 64, full_request()});
+  const auto frame = encode_command(Generate{7, 64, full_request(), 1500});
   auto decoded = decode_command(body(frame));
   ASSERT_TRUE(decoded) << decoded.error().message();
   const auto& generate = std::get<Generate>(*decoded);
   EXPECT_EQ(generate.id, 7u);
+  EXPECT_EQ(generate.time_ms, 1500u);
+  EXPECT_EQ(generate.request.tenant_weight, 3u);
   EXPECT_EQ(generate.request.messages[1].content.reveal(), "Grüße, 世界");
   EXPECT_EQ(generate.request.sampling.top_k, 7);
   EXPECT_EQ(generate.request.sampling.seed, 42u);

@@ -1,6 +1,7 @@
 #include "engine/scheduler.hpp"
 
 #include <algorithm>
+#include <cstdlib>
 #include <deque>
 #include <iterator>
 #include <utility>
@@ -32,6 +33,8 @@ struct Scheduler::Sequence {
         max_tokens{prompt.max_tokens},
         logprobs_wanted{prompt.logprobs},
         salt{prompt.cache_salt},
+        weight{prompt.tenant_weight},
+        deadline{prompt.deadline},
         credit{deltas},
         credit_window{deltas} {}
   ~Sequence() { wipe_tokens(tokens); }
@@ -64,7 +67,10 @@ struct Scheduler::Sequence {
   std::optional<std::uint32_t> max_tokens;
   std::optional<std::uint32_t> logprobs_wanted;
   std::vector<domain::TokenLogprob> logprobs;  // not yet sent
-  std::optional<domain::CacheSalt> salt;
+  TenantKey salt;
+  std::uint32_t weight;
+  SteadyTime deadline;
+  std::uint32_t num_charged = 0;     // tokens that its tenant was charged for, from the first
   std::uint32_t num_cached = 0;      // of the prompt, that need not be computed
   std::optional<RequestKey> leader;  // computes the first tokens for this one too
   std::uint32_t num_led = 0;         // so many
@@ -137,15 +143,55 @@ void Scheduler::submit(RequestKey key, Prompt prompt, std::uint32_t credit) {
                       .with("limit", limit));
   }
   const auto num_free = static_cast<std::size_t>(std::ranges::count(slots_, nullptr));
-  if (waiting_.size() >= options_.waiting_max + num_free) {
+  if (waiting_.size() >= options_.waiting_max + num_free && !make_room_in_line(prompt)) {
     return refuse(Error{Code::overloaded, "engine queue is full"}
                       .with("waiting", static_cast<std::int64_t>(waiting_.size()))
                       .with("limit", options_.waiting_max));
   }
-  const auto arrival = arrivals_++;
-  auto made = std::make_unique<Sequence>(key, arrival, std::move(prompt), credit);
-  waiting_.emplace(arrival, made.get());
+  auto made = std::make_unique<Sequence>(key, arrivals_++, std::move(prompt), credit);
+  enter_line(*made);
+  if (made->deadline != SteadyTime::max()) deadlines_.emplace(made->deadline, key);
   sequences_.emplace(key, std::move(made));
+}
+
+void Scheduler::move(Sequence& sequence, Input input) {
+  const auto next = next_state(sequence.state, input);
+  if (!next) std::abort();  // a bug: the table has no such way
+  sequence.state = *next;
+}
+
+void Scheduler::enter_line(Sequence& sequence) {
+  waiting_.emplace(sequence.arrival, &sequence);
+  line_.push(sequence.salt, sequence.weight, sequence.arrival);
+}
+
+void Scheduler::leave_line(Sequence& sequence) {
+  waiting_.erase(sequence.arrival);
+  line_.remove(sequence.salt, sequence.arrival);
+}
+
+// Whoever has begun to answer stays.
+bool Scheduler::make_room_in_line(const Prompt& newcomer) {
+  const auto arrival = line_.crowding(newcomer.cache_salt, newcomer.tenant_weight);
+  if (!arrival || waiting_.at(*arrival)->started) return false;
+  end(*waiting_.at(*arrival),
+      domain::Failed{Error{Code::overloaded, "engine queue is full"}
+                         .with("waiting", static_cast<std::int64_t>(waiting_.size()))
+                         .with("limit", options_.waiting_max)});
+  return true;
+}
+
+void Scheduler::expire(SteadyTime now) {
+  while (!deadlines_.empty() && deadlines_.begin()->first <= now) {
+    const auto it = sequences_.find(deadlines_.begin()->second);
+    end(*it->second,
+        domain::Failed{Error{Code::deadline_exceeded, "the generation took too long"}});
+  }
+}
+
+std::optional<SteadyTime> Scheduler::next_deadline() const {
+  if (deadlines_.empty()) return std::nullopt;
+  return deadlines_.begin()->first;
 }
 
 void Scheduler::cancel(RequestKey key) {
@@ -161,15 +207,15 @@ void Scheduler::add_credit(RequestKey key, std::uint32_t deltas) {
   sequence.credit += std::min(deltas, ~0u - sequence.credit);
   if (flush(sequence) || sequence.credit == 0) return;
   if (sequence.state == State::stalled) {
-    sequence.state = State::running;
+    move(sequence, Input::credit_in);
     sequence.stalled_steps = 0;
     return;
   }
   const auto enough =
       std::min(options_.resume_credit_min, std::max(1u, sequence.credit_window / 2));
   if (sequence.state == State::parked && sequence.credit >= enough) {
-    sequence.state = State::waiting;
-    waiting_.emplace(sequence.arrival, &sequence);
+    move(sequence, Input::back_in_line);
+    enter_line(sequence);
     --num_parked_;
   }
 }
@@ -186,7 +232,11 @@ bool Scheduler::step() {
     if (sequence != nullptr && sequence->state == State::stalled) ++sequence->stalled_steps;
   }
   for (std::size_t i = 0; i < batch_.size(); ++i) {
-    ++batch_owner_[i]->position;
+    auto& owner = *batch_owner_[i];
+    if (++owner.position > owner.num_charged) {
+      line_.charge(owner.salt, 1);
+      owner.num_charged = owner.position;
+    }
     if (batch_[i].sample) sample(*batch_owner_[i], i);
   }
   return true;
@@ -200,13 +250,12 @@ void Scheduler::sample(Sequence& sequence, std::size_t index) {
   accept(sequence, *token);
 }
 
-// Fills free slots from the line, oldest first; makes room by parking when nobody leaves by
-// himself.
+// Fills free slots from the line; makes room by parking when nobody leaves by himself.
 void Scheduler::admit() {
   while (!waiting_.empty()) {
     if (std::ranges::find(slots_, nullptr) == slots_.end() && !free_a_slot()) return;
-    auto& next = *waiting_.begin()->second;
-    waiting_.erase(waiting_.begin());
+    auto& next = *waiting_.at(line_.next().value_or(0));
+    leave_line(next);
     start(next);
   }
 }
@@ -217,7 +266,7 @@ bool Scheduler::free_a_slot() {
   Sequence* longest = nullptr;
   bool somebody_runs = false;
   for (auto* sequence : slots_) {
-    if (sequence->state == State::running)
+    if (sequence->state != State::stalled)
       somebody_runs = true;
     else if (longest == nullptr || sequence->stalled_steps > longest->stalled_steps)
       longest = sequence;
@@ -225,7 +274,7 @@ bool Scheduler::free_a_slot() {
   if (longest == nullptr || (somebody_runs && longest->stalled_steps < options_.stall_steps_max))
     return false;
   leave_slot(*longest, true);
-  longest->state = State::parked;
+  move(*longest, Input::slot_lost);
   ++num_parked_;
   return true;
 }
@@ -235,8 +284,12 @@ void Scheduler::start(Sequence& sequence) {
   const auto slot = place(sequence);
   slots_[slot] = &sequence;
   sequence.slot = slot;
-  sequence.state = State::running;
+  move(sequence, sequence.leader ? Input::slot_to_follow : Input::slot_given);
   sequence.stalled_steps = 0;
+  // The prompt is charged as a whole, before the next is chosen; what is generated, as it comes.
+  const auto computed = sequence.leader ? sequence.num_led : sequence.position;
+  sequence.num_charged = static_cast<std::uint32_t>(sequence.tokens.size());
+  line_.charge(sequence.salt, sequence.num_charged - computed);
   if (sequence.started) return;
   sequence.started = true;
   // Room for all that can come, so that no outgrown copy of the tokens stays behind.
@@ -269,7 +322,9 @@ Slot Scheduler::place(Sequence& sequence) {
   sequence.leader.reset();
   if (!sequence.salt || sequence.tokens.size() < 2) return clear_slot();
   const auto match = kept_.find(*sequence.salt, sequence.reusable(), !model_.can_truncate());
-  if (const auto* leader = leader_for(sequence, match ? match->tokens : 0)) {
+  const auto* leader =
+      sequence.max_tokens == 0u ? nullptr : leader_for(sequence, match ? match->tokens : 0);
+  if (leader != nullptr) {
     sequence.leader = leader->key;
     sequence.num_led = shared_with(*leader, sequence);
     return clear_slot();
@@ -335,6 +390,7 @@ void Scheduler::follow(Sequence& sequence) {
     if (model_.copy(match->slot, *sequence.slot, match->tokens)) skip_to(sequence, match->tokens);
   }
   sequence.leader.reset();
+  move(sequence, Input::leader_ready);
 }
 
 void Scheduler::skip_to(Sequence& sequence, std::uint32_t tokens) {
@@ -360,9 +416,9 @@ void Scheduler::compose() {
   batch_owner_.clear();
   std::vector<Sequence*> prefilling;
   for (auto* sequence : slots_) {
-    if (sequence == nullptr || sequence->state != State::running) continue;
-    if (sequence->leader) follow(*sequence);
-    if (sequence->leader) continue;
+    if (sequence == nullptr) continue;
+    if (sequence->state == State::following) follow(*sequence);
+    if (sequence->state != State::running) continue;
     if (sequence->num_pending() == 1)
       add_to_batch(*sequence, 1);
     else
@@ -416,12 +472,12 @@ void Scheduler::accept(Sequence& sequence, Token token) {
   }
   if (sequence.parser) parse_ready(sequence);
   if (flush(sequence)) return;
-  if (sequence.credit == 0) sequence.state = State::stalled;
+  if (sequence.credit == 0) move(sequence, Input::credit_out);
 }
 
 void Scheduler::begin_finish(Sequence& sequence, domain::FinishReason reason) {
   leave_slot(sequence, true);
-  sequence.state = State::finishing;
+  move(sequence, Input::all_computed);
   sequence.text.finish();
   if (sequence.parser) {
     parse_ready(sequence);
@@ -491,9 +547,11 @@ bool Scheduler::flush(Sequence& sequence) {
 
 void Scheduler::end(Sequence& sequence, domain::Event last, bool keep) {
   leave_slot(sequence, keep);
-  if (sequence.state == State::waiting) waiting_.erase(sequence.arrival);
+  if (sequence.state == State::waiting) leave_line(sequence);
   if (sequence.state == State::parked) --num_parked_;
+  move(sequence, Input::ended);
   const auto key = sequence.key;
+  deadlines_.erase({sequence.deadline, key});
   sequences_.erase(key);
   sink_.on_event(key, std::move(last));
 }

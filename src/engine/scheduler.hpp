@@ -1,13 +1,9 @@
 // The scheduler: continuous batching of many generations over one model. It knows nothing of
-// llama.cpp, sockets or time, so that thousands of random schedules can be tried in a second.
+// llama.cpp or sockets, and of time only what it is told, so that thousands of random schedules can
+// be tried in a second, and any of them again from its seed.
 //
-// Every request has one state:
-//
-//   waiting ──▶ running ⇄ stalled          waiting: in line for a slot, by order of arrival
-//      ▲           │         │             running: owns a slot, is in every batch
-//      └─ parked ◀─┼─────────┘             stalled: owns a slot, its reader is out of credit
-//                  ▼                       parked:  gave its slot to one in line; keeps its tokens
-//              finishing ──▶ done          finishing: all computed, last text waits for credit
+// sequence_state.hpp has the states of a request and all ways between them. Who is next for a slot
+// is decided by fair_queue.hpp, between tenants and then by arrival.
 //
 // A running sequence has tokens (prompt, then generated) and a position: how many of them the model
 // has in its cache. Prefill, decode and the way back from being parked are then one thing: decode
@@ -24,16 +20,20 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "core/error.hpp"
+#include "core/time.hpp"
 #include "domain/event.hpp"
 #include "domain/request.hpp"
 #include "engine/answer_parser.hpp"
+#include "engine/fair_queue.hpp"
 #include "engine/prefix_cache.hpp"
+#include "engine/sequence_state.hpp"
 #include "engine/text_assembler.hpp"
 
 namespace tacit::engine {
@@ -89,6 +89,8 @@ struct Prompt {
   std::optional<std::uint32_t> max_tokens;
   std::optional<std::uint32_t> logprobs;
   std::optional<domain::CacheSalt> cache_salt;  // unset: nothing is reused and nothing kept
+  std::uint32_t tenant_weight = 1;
+  SteadyTime deadline = SteadyTime::max();
   // What the request wanted; the scheduler itself only generates.
   domain::Purpose purpose = domain::Purpose::generate;
   domain::Content text;  // Purpose::render: the prompt
@@ -128,12 +130,18 @@ class Scheduler {
   Scheduler& operator=(const Scheduler&) = delete;
 
   // Puts a request in line; `credit` deltas may be sent. Refusals (queue full, prompt longer than
-  // the context: both numbers) come as a Failed event.
+  // the context: both numbers) come as a Failed event. A full line is cleared first of the newest
+  // request of the tenant that crowds it, if that has more than its share.
   void submit(RequestKey key, Prompt prompt, std::uint32_t credit);
   // Ends a request with Failed{cancelled} and frees what it held; unknown keys are ignored (it may
   // just have ended).
   void cancel(RequestKey key);
   void add_credit(RequestKey key, std::uint32_t deltas);
+
+  // Ends those whose deadline has passed with Failed{deadline_exceeded}.
+  void expire(SteadyTime now);
+  // The earliest deadline of all.
+  std::optional<SteadyTime> next_deadline() const;
 
   // Does one batch. Returns false when nothing can be done until submit(), cancel() or
   // add_credit().
@@ -148,10 +156,13 @@ class Scheduler {
   bool idle() const noexcept { return sequences_.empty(); }
 
  private:
-  enum class State : std::uint8_t { waiting, running, stalled, parked, finishing };
   struct Sequence;
   using Sequences = std::map<RequestKey, std::unique_ptr<Sequence>>;
 
+  static void move(Sequence& sequence, Input input);
+  void enter_line(Sequence& sequence);
+  void leave_line(Sequence& sequence);
+  bool make_room_in_line(const Prompt& newcomer);
   void admit();
   bool free_a_slot();
   void start(Sequence& sequence);
@@ -181,8 +192,10 @@ class Scheduler {
   SchedulerOptions options_;
   Sequences sequences_;
   std::map<std::uint64_t, Sequence*> waiting_;  // by arrival
-  std::vector<Sequence*> slots_;                // null: free
-  PrefixCache kept_;                            // what free slots hold; the others are clear
+  FairQueue line_;                              // the same ones: who is next
+  std::set<std::pair<SteadyTime, RequestKey>> deadlines_;
+  std::vector<Sequence*> slots_;  // null: free
+  PrefixCache kept_;              // what free slots hold; the others are clear
   std::vector<BatchEntry> batch_;
   std::vector<Sequence*> batch_owner_;  // of each entry
   std::uint64_t arrivals_ = 0;

@@ -119,6 +119,7 @@ Result<domain::GenerateRequest> get_request(ByteReader& in) {
     TACIT_TRY(const auto bytes, in.take(sizeof(domain::CacheSalt)));
     std::memcpy(request.cache_salt.emplace().data(), bytes.data(), bytes.size());
   }
+  TACIT_TRY(request.tenant_weight, in.u32());
   TACIT_TRY(request.sampling, get_sampling(in));
   TACIT_TRY(request.max_tokens, get_optional_u32(in));
   TACIT_CHECK(get_prompt(in, request));
@@ -264,6 +265,8 @@ Result<void> check_stops(const domain::GenerateRequest& request) {
 Result<void> check_request(const domain::GenerateRequest& request) {
   TACIT_CHECK(TextBudget::name(request.model));
   TACIT_CHECK(TextBudget::name(request.tenant));
+  if (request.tenant_weight == 0 || request.tenant_weight > Limits::tenant_weight_max)
+    return fail(Code::invalid_argument, "tenant weight out of range");
   TACIT_CHECK(check_sampling(request.sampling));
   TextBudget budget;
   TACIT_CHECK(check_messages(request, budget));

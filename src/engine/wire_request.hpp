@@ -84,6 +84,7 @@ template <class W> void put_request(W& out, const domain::GenerateRequest& reque
   out.flag(request.cache_salt.has_value());
   if (request.cache_salt)
     for (const auto byte : *request.cache_salt) out.u8(byte);
+  out.u32(request.tenant_weight);
   put_sampling(out, request.sampling);
   optional_u32(request.max_tokens);
   put_prompt(out, request);

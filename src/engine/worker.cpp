@@ -56,14 +56,18 @@ int run_sandbox_selftest() {
   return escaped;
 }
 
-int serve_model(Model& model, WorkerLinks& links, int wake, const WorkerArguments& arguments) {
+int serve_model(Model& model, WorkerLinks& links, int wake, const WorkerArguments& arguments,
+                const Clock& clock) {
   const auto ready =
       links.notify(Ready{model.context_tokens_max(), model.num_slots(), model.size_bytes()});
   if (!ready) return kFrontGone;
-  EngineLoop engine{model, {.waiting_max = arguments.queue_max}, [wake] {
+  EngineLoop engine{model,
+                    {.waiting_max = arguments.queue_max},
+                    [wake] {
                       const std::uint64_t one = 1;
                       static_cast<void>(::write(wake, &one, sizeof one));
-                    }};
+                    },
+                    clock};
   links.serve(engine);
   return kDone;
 }
@@ -101,13 +105,14 @@ int worker_main(const std::vector<std::string>& command_line) {
   auto model = Model::load(std::move(weights), {.context_tokens = arguments->context_tokens,
                                                 .sequences_max = arguments->sequences_max,
                                                 .threads = threads,
+                                                .kv_type = arguments->kv_type,
                                                 .tune_threads = arguments->threads == 0});
   if (!model) {
     static_cast<void>(links.notify(LoadFailed{model.error()}));
     return kNotLoaded;
   }
   if (arguments->sandbox_selftest) return run_sandbox_selftest();
-  return serve_model(**model, links, wake.get(), *arguments);
+  return serve_model(**model, links, wake.get(), *arguments, clock);
 }
 
 }  // namespace tacit::engine

@@ -98,7 +98,9 @@ Result<void> WorkerLinks::handle(std::size_t index, Command command, EngineLoop&
     auto mark = std::make_shared<RequestMark>();
     open.emplace(generate->id, key);
     owners_.emplace(key, Owner{index, generate->id, mark});
-    engine.submit({key, generate->credit, std::move(generate->request), std::move(mark)});
+    const auto deadline =
+        generate->time_ms == 0 ? SteadyTime::max() : clock_.now() + Milliseconds{generate->time_ms};
+    engine.submit({key, generate->credit, std::move(generate->request), std::move(mark), deadline});
     return {};
   }
   const auto id = std::holds_alternative<Cancel>(command) ? std::get<Cancel>(command).id

@@ -26,6 +26,7 @@ std::vector<std::string> format_worker_arguments(const WorkerArguments& a) {
   add("--sequences", a.sequences_max);
   add("--queue", a.queue_max);
   add("--threads", a.threads);
+  add("--kv-type", static_cast<std::uint64_t>(a.kv_type));
   add("--memory", a.memory_bytes_max);
   if (a.sandbox_selftest) out.emplace_back("--sandbox-selftest");
   return out;
@@ -58,6 +59,8 @@ Result<WorkerArguments> parse_worker_arguments(const std::vector<std::string>& a
       out.queue_max = small;
     else if (name == "--threads")
       out.threads = small;
+    else if (name == "--kv-type" && small <= static_cast<std::uint32_t>(KvType::q4_0))
+      out.kv_type = static_cast<KvType>(small);
     else
       return invalid();
   }

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/error.hpp"
+#include "engine/engine.hpp"
 
 namespace tacit::engine {
 
@@ -19,6 +20,7 @@ struct WorkerArguments {
   std::uint32_t sequences_max = 0;
   std::uint32_t queue_max = 1024;
   std::uint32_t threads = 0;
+  KvType kv_type = KvType::f16;
   std::uint64_t memory_bytes_max = 0;
   bool sandbox_selftest = false;  // load, try to escape, print what happened, end
   bool operator==(const WorkerArguments&) const = default;

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -21,6 +22,8 @@ struct GatewayOptions {
   std::size_t body_bytes_max = 32 * 1024 * 1024;
   bool require_key = true;  // off only by `--no-auth`
   std::string version;      // for /health
+  // The share of a busy engine that a key's requests get, by its id; 1 where none is named.
+  std::map<std::string, std::uint32_t, std::less<>> weights = {};
 };
 
 // What a gateway needs from outside; everything outlives it.

@@ -313,8 +313,10 @@ Task<> generation(Gateway::Call& call) {
   if (!understood) co_return;
   auto& api_call = *understood;
   call.metrics().unknown_fields.add(api_call.num_unknown_fields);
+  const auto weight = call.options.weights.find(call.principal.key_id);
   for (auto& request : api_call.requests) {
     request.tenant = call.principal.key_id;
+    request.tenant_weight = weight == call.options.weights.end() ? 1 : weight->second;
     if (call.parts.cache_salts != nullptr)
       request.cache_salt = call.parts.cache_salts->of(request.tenant);
   }

@@ -187,6 +187,7 @@ Async<WorkerPtr> ModelPool::State::start_worker(std::string name) {
   worker.context_tokens = options.context_tokens;
   worker.sequences_max = options.sequences_max;
   worker.threads = options.threads;
+  worker.kv_type = options.kv_type;
   auto started = co_await engine::Worker::start(runtime, log, std::move(worker));
   const auto path = local_file(name);
   if (started || !path) co_return started;

@@ -23,6 +23,7 @@ struct ModelPoolOptions {
   std::uint32_t context_tokens = 0;  // as engine::WorkerOptions
   std::uint32_t sequences_max = 0;
   std::uint32_t threads = 0;
+  engine::KvType kv_type = engine::KvType::f16;
   // GGUF files given by path; served under their stem.
   std::vector<std::filesystem::path> local_files;
   // What the server has promised to serve: SHA-256 (hex) by name. Nothing else is loaded then, and
