@@ -50,6 +50,7 @@ int run_app(int argc, char** argv) {
   add_import(app, context);
   add_export(app, context);
   add_gc(app, context);
+  add_plan(app, context);
   add_key(app, context);
   add_doctor(app, context);
   add_verify(app, context);

@@ -33,6 +33,7 @@ void add_rm(CLI::App& app, Context& context);
 void add_gc(CLI::App& app, Context& context);
 void add_import(CLI::App& app, Context& context);
 void add_export(CLI::App& app, Context& context);
+void add_plan(CLI::App& app, Context& context);
 void add_key(CLI::App& app, Context& context);
 void add_doctor(CLI::App& app, Context& context);
 void add_verify(CLI::App& app, Context& context);

@@ -24,8 +24,8 @@ struct WorkerOptions {
   std::string program;               // path of the tacit binary (runs `program worker`)
   domain::ModelInfo model;           // as the registry knows it; the worker completes it
   UniqueFd weights;                  // the GGUF file, opened for reading
-  std::uint32_t context_tokens = 0;  // per sequence; 0: the model's own, at most 4096
-  std::uint32_t sequences_max = 0;   // running at once, sharing one batch; 0: chosen (8)
+  std::uint32_t context_tokens = 0;  // per sequence; 0: at most 4096, that fit
+  std::uint32_t sequences_max = 0;   // running at once, sharing one batch; 0: at most 8, that fit
   std::uint32_t queue_max = 1024;    // waiting requests before Code::overloaded
   std::uint32_t threads = 0;         // 0: physical cores
   KvType kv_type = KvType::f16;

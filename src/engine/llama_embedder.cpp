@@ -2,11 +2,12 @@
 #include <cmath>
 
 #include "engine/llama_edge.hpp"
+#include "engine/model_limits.hpp"
 
 namespace tacit::engine {
 namespace {
 
-constexpr std::uint32_t kPieceTokens = 512;
+constexpr std::uint32_t kPieceTokens = kEmbeddingBatchTokens;
 
 // The model's own way of making one vector of many; the mean where it has none, as for a model that
 // was made to write.

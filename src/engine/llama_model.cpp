@@ -13,7 +13,9 @@
 #include "engine/engine.hpp"
 #include "engine/llama_edge.hpp"
 #include "engine/load_error.hpp"
+#include "engine/memory_plan.hpp"
 #include "engine/model.hpp"
+#include "engine/model_limits.hpp"
 #include "engine/protocol.hpp"
 #include "engine/thread_tuner.hpp"
 #include "formats/gguf.hpp"
@@ -24,10 +26,6 @@
 
 namespace tacit::engine {
 namespace {
-
-constexpr std::uint32_t kDefaultContextMax = 4096;
-constexpr std::uint32_t kDefaultSequences = 8;
-constexpr std::uint32_t kBatchTokens = 512;
 
 // Where llama.cpp's complaints go during a load: the first that says something is kept, as an error
 // of ours. Everything else it prints is dropped.
@@ -93,13 +91,11 @@ class LlamaModel final : public Model {
       : file_{std::move(file)},
         model_{std::move(model)},
         vocab_{llama_model_get_vocab(model_.get())} {
-    const auto trained =
-        static_cast<std::uint32_t>(std::max(1, llama_model_n_ctx_train(model_.get())));
     context_tokens_ =
-        std::min(options.context_tokens > 0 ? options.context_tokens : kDefaultContextMax, trained);
-    const auto sequences = options.sequences_max > 0 ? options.sequences_max : kDefaultSequences;
-    sequences_ = std::min(
-        {sequences, kBatchTokens, static_cast<std::uint32_t>(llama_max_parallel_sequences())});
+        std::min(options.context_tokens,
+                 static_cast<std::uint32_t>(std::max(1, llama_model_n_ctx_train(model_.get()))));
+    sequences_ =
+        std::min(options.sequences_max, static_cast<std::uint32_t>(llama_max_parallel_sequences()));
     threads_ = std::max(1u, options.threads);
     kv_type_ = ggml_type_of(options.kv_type);
     if (options.tune_threads) tuner_.emplace(threads_);
@@ -310,11 +306,19 @@ Result<std::unique_ptr<Model>> Model::load(UniqueFd weights, const ModelOptions&
   TACIT_TRY(const auto header, formats::read_gguf(weights.get()));
   if (::lseek(weights.get(), 0, SEEK_SET) != 0)
     return fail(Code::io, "engine worker failed to read");
+  TACIT_TRY(const auto plan, plan_memory(header, {.context_tokens = options.context_tokens,
+                                                  .sequences_max = options.sequences_max,
+                                                  .kv_type = options.kv_type,
+                                                  .memory_bytes = options.memory_bytes}));
+  if (!plan.fits()) return fail(does_not_fit(plan));
+  auto chosen = options;
+  chosen.context_tokens = plan.context_tokens;
+  chosen.sequences_max = plan.sequences;
   FilePtr file{::fdopen(weights.get(), "rb"), std::fclose};
   if (!file) return fail(Code::io, "engine worker failed to read");
   weights.release();
   return guarded("model could not be loaded", Code::unavailable,
-                 [&] { return load_with_llama(std::move(file), header.file_bytes, options); });
+                 [&] { return load_with_llama(std::move(file), header.file_bytes, chosen); });
 }
 
 std::string engine_description() {

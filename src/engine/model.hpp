@@ -15,8 +15,9 @@
 namespace tacit::engine {
 
 struct ModelOptions {
-  std::uint32_t context_tokens = 0;  // per sequence; 0: the model's own, at most 4096
-  std::uint32_t sequences_max = 0;   // 0: 8
+  std::uint32_t context_tokens = 0;  // per sequence; 0: chosen, see memory_plan.hpp
+  std::uint32_t sequences_max = 0;   // likewise
+  std::uint64_t memory_bytes = 0;    // that may be used; 0: unknown
   std::uint32_t threads = 1;         // at most; fewer when fewer are faster (see thread_tuner.hpp)
   KvType kv_type = KvType::f16;
   bool tune_threads = false;  // off: exactly `threads`

@@ -86,6 +86,11 @@ constexpr Row kRows[] = {
     {Code::too_large, "text is too long to be returned", "pieces", "limit"},
     {Code::invalid_argument,
      "the chat template or the schema of a tool or format is not understood"},
+    // Since version 3.
+    {Code::deadline_exceeded, "the generation took too long"},
+    {Code::too_large, "model does not fit into memory", "needed_bytes", "free_bytes",
+     "`tacit plan` shows the parts: take a smaller --context or --parallel, another --kv-type or a "
+     "smaller model"},
 };
 
 }  // namespace

@@ -93,9 +93,10 @@ int worker_main(const std::vector<std::string>& command_line) {
   initialize_llama();
 
   const SystemClock clock;
+  const auto memory = usable_memory_bytes();  // reads what the sandbox hides
   WorkerLinks links{std::move(control), std::move(data), wake.get(), clock};
   const auto sandbox = enter_sandbox({.memory_bytes_max = arguments->memory_bytes_max,
-                                      .data_bytes_max = usable_memory_bytes(),
+                                      .data_bytes_max = memory,
                                       .descriptors_max = static_cast<unsigned>(end) + 8});
   if (!sandbox) {
     static_cast<void>(links.notify(LoadFailed{sandbox.error()}));
@@ -104,6 +105,7 @@ int worker_main(const std::vector<std::string>& command_line) {
   if (!links.notify(Hello{kProtocolVersion, *sandbox})) return kFrontGone;
   auto model = Model::load(std::move(weights), {.context_tokens = arguments->context_tokens,
                                                 .sequences_max = arguments->sequences_max,
+                                                .memory_bytes = memory,
                                                 .threads = threads,
                                                 .kv_type = arguments->kv_type,
                                                 .tune_threads = arguments->threads == 0});
