@@ -229,6 +229,90 @@ Conversation::~Conversation() {
   wipe_text(inputs.json_schema);
 }
 
+namespace {
+
+std::vector<common_chat_templates_inputs> simple_conversations(bool thinking) {
+  const auto message = [](const char* role, const char* text) {
+    common_chat_msg out;
+    out.role = role;
+    out.content = text;
+    return out;
+  };
+  const auto system = message("system", "Be brief.");
+  const auto user = message("user", " Hello?\n");
+  auto assistant = message("assistant", "Hello!");
+  std::vector<std::vector<common_chat_msg>> all{
+      {user}, {system, user}, {system, user, assistant, user}};
+  assistant.reasoning_content = "A greeting.";
+  all.push_back({user, assistant, user});
+  std::vector<common_chat_templates_inputs> out;
+  for (auto& messages : all) {
+    auto& inputs = out.emplace_back();
+    inputs.use_jinja = true;
+    inputs.add_generation_prompt = true;
+    inputs.reasoning_format = COMMON_REASONING_FORMAT_AUTO;
+    inputs.enable_thinking = thinking;
+    inputs.messages = std::move(messages);
+  }
+  return out;
+}
+
+common_chat_params render_alone(const common_chat_templates* templates,
+                                common_chat_templates_inputs inputs) {
+  inputs.force_pure_content = true;
+  auto out = common_chat_templates_apply(templates, inputs);
+  for (auto& message : inputs.messages) {
+    wipe_text(message.content);
+    wipe_text(message.reasoning_content);
+  }
+  return out;
+}
+
+// The parts that the rest of this module reads, beside the prompt.
+bool same_shape(const common_chat_params& a, const common_chat_params& b) {
+  return a.additional_stops == b.additional_stops && a.preserved_tokens == b.preserved_tokens &&
+         a.thinking_start_tag == b.thinking_start_tag &&
+         a.thinking_end_tags == b.thinking_end_tags && a.generation_prompt == b.generation_prompt &&
+         a.parser == b.parser && a.grammar == b.grammar;
+}
+
+}  // namespace
+
+bool is_simple(const common_chat_templates_inputs& inputs) {
+  return inputs.tools.empty() && inputs.json_schema.empty() && inputs.grammar.empty() &&
+         inputs.add_generation_prompt &&
+         inputs.continue_final_message == COMMON_CHAT_CONTINUATION_NONE &&
+         std::ranges::all_of(inputs.messages, [](const auto& message) {
+           return message.tool_calls.empty() && message.role != "tool";
+         });
+}
+
+void TemplateShape::learn(const common_chat_templates* templates) {
+  shapes_.clear();
+  for (const bool thinking : {false, true}) {
+    std::optional<RenderedChat> shape;
+    for (const auto& inputs : simple_conversations(thinking)) {
+      const auto whole = render_chat(templates, inputs);
+      const auto alone = render_alone(templates, inputs);
+      const bool same = whole.prompt == alone.prompt &&
+                        whole.generation_prompt == alone.generation_prompt &&
+                        (!shape || same_shape(*shape, whole));
+      if (!same) return shapes_.clear();
+      if (!shape) shape = whole;
+    }
+    shape->prompt.clear();
+    shapes_.push_back(*std::move(shape));
+  }
+}
+
+RenderedChat TemplateShape::render(const common_chat_templates* templates,
+                                   const common_chat_templates_inputs& inputs) const {
+  if (!known() || !is_simple(inputs)) return render_chat(templates, inputs);
+  auto out = shapes_[inputs.enable_thinking ? 1 : 0];
+  out.prompt = render_alone(templates, inputs).prompt;
+  return out;
+}
+
 std::unique_ptr<AnswerParser> make_answer_parser(const RenderedChat& rendered,
                                                  bool parse_tool_calls, bool continued) {
   common_chat_parser_params params{rendered};

@@ -40,6 +40,26 @@ struct RenderedChat : common_chat_params {
 RenderedChat render_chat(const common_chat_templates* templates,
                          const common_chat_templates_inputs& inputs);
 
+// TemplateShape remembers what the library says of a template when no tools, schemas or beginnings
+// of answers take part. The library analyses the template anew for every conversation, which takes
+// several times as long as rendering it.
+class TemplateShape {
+ public:
+  // Renders some harmless conversations both ways; where the prompts differ nothing is remembered.
+  void learn(const common_chat_templates* templates);
+  // As render_chat, for a conversation of that kind (see is_simple); but `parser` may be another,
+  // so that this is for templates whose answers need none.
+  RenderedChat render(const common_chat_templates* templates,
+                      const common_chat_templates_inputs& inputs) const;
+  bool known() const noexcept { return shapes_.size() == 2; }
+
+ private:
+  std::vector<RenderedChat> shapes_;  // without thinking, and with
+};
+
+// Whether a conversation has nothing but messages and asks for a new answer.
+bool is_simple(const common_chat_templates_inputs& inputs);
+
 // A parser for one answer, by what the template said about its format.
 std::unique_ptr<AnswerParser> make_answer_parser(const RenderedChat& rendered,
                                                  bool parse_tool_calls, bool continued);

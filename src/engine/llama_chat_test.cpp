@@ -6,6 +6,9 @@
 
 #include <filesystem>
 #include <fstream>
+#include <limits>
+
+#include "log.h"
 
 namespace tacit::engine {
 namespace {
@@ -163,6 +166,70 @@ INSTANTIATE_TEST_SUITE_P(All, TemplateFamily,
                                          "meta-llama-Llama-3.1-8B-Instruct.jinja",
                                          "mistralai-Mistral-Nemo-Instruct-2407.jinja",
                                          "ibm-granite-granite-4.0.jinja", "Qwen3-Coder.jinja"));
+
+// Whatever a template's shape was learned from, a conversation that it was not learned from is
+// rendered and described as the library itself does.
+TEST(TemplateShape, IsWhatTheLibrarySaysOfEveryTemplate) {
+  if (!std::filesystem::exists(TACIT_LLAMA_TEMPLATES))
+    GTEST_SKIP() << "SKIPPED: llama.cpp's source is not there";
+  common_log_set_verbosity_thold(std::numeric_limits<int>::min());
+  int num_known = 0;
+  for (const auto& file : std::filesystem::directory_iterator{TACIT_LLAMA_TEMPLATES}) {
+    if (file.path().extension() != ".jinja") continue;
+    std::ifstream in{file.path()};
+    const std::string text{std::istreambuf_iterator<char>{in}, {}};
+    common_chat_templates_ptr templates;
+    TemplateShape shape;
+    try {
+      templates = common_chat_templates_init(nullptr, text, "<s>", "</s>");
+      shape.learn(templates.get());
+    } catch (const std::exception&) {
+      continue;  // it refuses a probe
+    }
+    if (!shape.known()) continue;
+    ++num_known;
+    for (const bool thinking : {false, true}) {
+      domain::GenerateRequest request;
+      request.messages.push_back({domain::Role::system, domain::Content{"Speak  like\na pirate."}});
+      for (int turn = 0; turn < 2; ++turn) {
+        request.messages.push_back({domain::Role::user, domain::Content{"{{ 1 }} <b>é</b>"}});
+        request.messages.push_back({domain::Role::assistant, domain::Content{"Arr.\n\n```c\n```"}});
+      }
+      request.messages.push_back({domain::Role::user, domain::Content{""}});
+      if (!thinking) request.reasoning.effort = domain::Effort::none;
+      static const ControlTexts none;
+      Fence fence{none};
+      const Conversation conversation{request, fence};
+      ASSERT_TRUE(is_simple(conversation.inputs));
+      try {
+        const auto whole = render_chat(templates.get(), conversation.inputs);
+        const auto quick = shape.render(templates.get(), conversation.inputs);
+        EXPECT_EQ(quick.prompt, whole.prompt) << file.path();
+        EXPECT_EQ(quick.generation_prompt, whole.generation_prompt) << file.path();
+        EXPECT_EQ(quick.thinking_start_tag, whole.thinking_start_tag) << file.path();
+        EXPECT_EQ(quick.additional_stops, whole.additional_stops) << file.path();
+      } catch (const std::exception&) {
+        continue;  // it refuses this conversation
+      }
+    }
+  }
+  EXPECT_GT(num_known, 10);
+}
+
+TEST(TemplateShape, ToolsAndBegunAnswersAreNotSimple) {
+  const auto templates = common_chat_templates_init(nullptr, kChatMl);
+  static const ControlTexts none;
+  Fence fence{none};
+  const Conversation with_tools{weather_request(), fence};
+  EXPECT_FALSE(is_simple(with_tools.inputs));
+  domain::GenerateRequest begun;
+  begun.messages.push_back({domain::Role::user, domain::Content{"hi"}});
+  begun.messages.push_back({domain::Role::assistant, domain::Content{"Well"}});
+  begun.continue_last = true;
+  Fence other{none};
+  const Conversation continued{begun, other};
+  EXPECT_FALSE(is_simple(continued.inputs));
+}
 
 }  // namespace
 }  // namespace tacit::engine

@@ -65,6 +65,8 @@ class Embedder {
   virtual ~Embedder() = default;
   // The vector of a text, of length 1. At most `context_tokens` tokens. Errors: internal.
   virtual Result<std::vector<float>> embed(std::span<const Token> tokens) = 0;
+  // From the next text on.
+  virtual void use_threads(std::uint32_t threads) = 0;
 };
 
 // PromptMaker renders requests with one model's chat template.

@@ -53,6 +53,11 @@ class LlamaEmbedder final : public Embedder {
     return made;
   }
 
+  void use_threads(std::uint32_t threads) override {
+    llama_set_n_threads(context_.get(), static_cast<std::int32_t>(threads),
+                        static_cast<std::int32_t>(threads));
+  }
+
  private:
   Result<std::vector<float>> sum(std::span<const Token> tokens) {
     std::vector<float> out(size_, 0.0f);

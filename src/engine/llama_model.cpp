@@ -76,6 +76,10 @@ class Batch {
   llama_batch batch_;
 };
 
+double seconds_since(std::chrono::steady_clock::time_point begun) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
+}
+
 ggml_type ggml_type_of(KvType type) noexcept {
   switch (type) {
     case KvType::f16: return GGML_TYPE_F16;
@@ -98,7 +102,10 @@ class LlamaModel final : public Model {
         std::min(options.sequences_max, static_cast<std::uint32_t>(llama_max_parallel_sequences()));
     threads_ = std::max(1u, options.threads);
     kv_type_ = ggml_type_of(options.kv_type);
-    if (options.tune_threads) tuner_.emplace(threads_);
+    if (options.tune_threads) {
+      tuner_.emplace(threads_);
+      embedding_tuner_.emplace(threads_);  // its steps are of another kind
+    }
   }
 
   // What can fail of the construction.
@@ -155,8 +162,7 @@ class LlamaModel final : public Model {
       return {};
     });
     if (tuner_) {
-      tuner_->record(
-          std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count());
+      tuner_->record(seconds_since(begun));
     }
     return decoded;
   }
@@ -201,7 +207,13 @@ class LlamaModel final : public Model {
                   return Embedder::create(model_.get(), context_tokens_, threads_);
                 }));
     }
-    return embedder_->embed(tokens);
+    if (!embedding_tuner_) return embedder_->embed(tokens);
+    const auto n = static_cast<std::uint32_t>(tokens.size());
+    embedder_->use_threads(embedding_tuner_->next(n));
+    const auto begun = std::chrono::steady_clock::now();
+    auto made = embedder_->embed(tokens);
+    embedding_tuner_->record(seconds_since(begun) / n);
+    return made;
   }
 
   void clear(Slot slot) override {
@@ -256,6 +268,7 @@ class LlamaModel final : public Model {
   std::uint32_t threads_ = 1;
   ggml_type kv_type_ = GGML_TYPE_F16;
   std::optional<ThreadTuner> tuner_;
+  std::optional<ThreadTuner> embedding_tuner_;
   ThreadPoolPtr pool_;
   LlamaContextPtr context_;
   std::unique_ptr<Embedder> embedder_;

@@ -31,6 +31,7 @@ class Maker final : public PromptMaker {
         templates_{load_templates(model)} {
     find_control_texts();
     probe_template();
+    learn_shape();
     find_longest_token();
   }
 
@@ -57,7 +58,7 @@ class Maker final : public PromptMaker {
     TACIT_TRY(auto rendered,
               guarded(refused, Code::invalid_argument, [&]() -> Result<RenderedChat> {
                 const Conversation conversation{request, fence};
-                return render_chat(templates_.get(), conversation.inputs);
+                return shape_.render(templates_.get(), conversation.inputs);
               }));
     if (request.purpose == domain::Purpose::render) {
       Prompt prompt;
@@ -238,6 +239,15 @@ class Maker final : public PromptMaker {
     }
   }
 
+  void learn_shape() {
+    if (!plain_) return;
+    try {
+      shape_.learn(templates_.get());
+    } catch (const std::exception&) {
+      shape_ = {};  // a template that refuses one of the probes is analysed each time
+    }
+  }
+
   void show_tokens(const RenderedChat& rendered) {
     auto texts = rendered.preserved_tokens;
     texts.push_back(rendered.thinking_start_tag);
@@ -307,6 +317,7 @@ class Maker final : public PromptMaker {
   std::uint32_t context_tokens_;
   common_chat_templates_ptr templates_;
   ControlTexts control_texts_;
+  TemplateShape shape_;
   std::vector<llama_token> visible_;
   std::size_t longest_token_ = 1;
   bool plain_ = true;
