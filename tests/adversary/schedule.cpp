@@ -145,6 +145,10 @@ class Schedule {
   void hear_refusal(Connection& connection) {
     const auto number = world_.attempts[static_cast<std::size_t>(connection.attempt)].request;
     auto& client = world_.clients[static_cast<std::size_t>(request_of(connection.attempt).client)];
+    // It may have used up its attempts on connections that broke.
+    if (mood_ == Mood::rough && request_of(connection.attempt).attempts == kAttemptsMax) {
+      request_of(connection.attempt).hindered = true;
+    }
     auto* source = client.source == nullptr || hostile() ? &any_own_server() : client.source;
     appraise(client, *source);
     if (world_.hear_refusal(connection, client.key->binding.statement_digest)) again(number);
