@@ -4,6 +4,7 @@
 
 #include "cli/commands.hpp"
 #include "cli/process_limits.hpp"
+#include "cli/settings.hpp"
 #include "cli/terminal.hpp"
 #include "engine/engine.hpp"
 
@@ -16,7 +17,7 @@ constexpr const char* kFooter =
     "  tacit serve                               # OpenAI, Anthropic, Ollama on 127.0.0.1:8080\n"
     "  tacit list --available                    # models that can be pulled by name\n\n"
     "Exit codes: 0 success, 1 failure, 2 wrong usage, 3 cannot tell (verify), 130 interrupted.\n"
-    "Data lives in $TACIT_HOME (default ~/.local/share/tacit).";
+    "Data lives in $TACIT_HOME (default ~/.local/share/tacit); settings: tacit config.";
 
 }  // namespace
 
@@ -54,7 +55,10 @@ int run_app(int argc, char** argv) {
   add_key(app, context);
   add_doctor(app, context);
   add_verify(app, context);
+  add_config(app, context);
+  add_completion(app, context);
   add_version(app, context);
+  use_settings(app, environment);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {  // a third-party edge: CLI11 reports usage by throwing

@@ -44,6 +44,11 @@ class ChatSession {
   bool cancel() noexcept;
   // Forgets the conversation.
   void clear();
+  // What holds from the next answer on (the system prompt: from clear() on).
+  ChatOptions& options() noexcept { return options_; }
+  const std::vector<domain::Message>& history() const noexcept { return history_; }
+  // Goes on with another conversation.
+  void restore(std::vector<domain::Message> history) { history_ = std::move(history); }
 
  private:
   Async<Answer> stream(domain::Generation& generation, domain::Content& said, SteadyTime begun);

@@ -14,6 +14,7 @@
 #include "async/signals.hpp"
 #include "async/task_group.hpp"
 #include "cli/app.hpp"
+#include "cli/chat_commands.hpp"
 #include "cli/chat_session.hpp"
 #include "cli/commands.hpp"
 #include "cli/main_loop.hpp"
@@ -29,6 +30,7 @@
 namespace tacit::cli {
 namespace {
 
+constexpr std::string_view kSeveralLines = "\"\"\"";
 constexpr std::size_t kPromptBytesMax = 32 * 1024 * 1024;
 
 struct RunOptions {
@@ -251,6 +253,22 @@ class RunCommand {
     co_return answer->interrupted ? kExitInterrupted : kExitOk;
   }
 
+  // Lines up to the one that ends with three quotes. Errors: cancelled (end of input).
+  static Async<SecretText> several_lines(TerminalLines& lines, std::string_view begun) {
+    SecretText text;
+    SecretText line{begun};
+    while (true) {
+      auto part = line.reveal();
+      const bool last = part.ends_with(kSeveralLines);
+      if (last) part.remove_suffix(kSeveralLines.size());
+      text.append(part);
+      if (last) co_return text;
+      text.append("\n");
+      print("... ");
+      TACIT_CO_TRY(line, co_await lines.next());
+    }
+  }
+
   Task<int> converse() {
     TerminalLines lines{runtime_.shard(0).io.get_executor()};
     lines_ = &lines;
@@ -264,14 +282,20 @@ class RunCommand {
       if (text.empty()) continue;
       if (text == "/bye" || text == "/exit" || text == "/quit") break;
       if (text.starts_with('/')) {
-        command(text);
+        run_chat_command(text, *session_);
         continue;
       }
       if (!is_utf8(text)) {
         print_error("error: that is not UTF-8 text");
         continue;
       }
-      const auto answer = co_await session_->ask(domain::Content{text});
+      SecretText prompt{text};
+      if (text.starts_with(kSeveralLines)) {
+        auto whole = co_await several_lines(lines, text.substr(kSeveralLines.size()));
+        if (!whole) break;
+        prompt = *std::move(whole);
+      }
+      const auto answer = co_await session_->ask(domain::Content{prompt.reveal()});
       print("\n");
       if (!answer)
         report(answer.error());
@@ -284,19 +308,6 @@ class RunCommand {
     lines_ = nullptr;
     print("\n");
     co_return kExitOk;
-  }
-
-  void command(std::string_view text) {
-    if (text == "/clear") {
-      session_->clear();
-      print_error("The conversation is forgotten.");
-    } else if (text == "/help" || text == "/?") {
-      print_error(
-          "  /clear  forget the conversation\n  /bye    leave (also Ctrl-D)\n  Ctrl-C  stop the "
-          "answer");
-    } else {
-      print_error("Unknown command; /help lists them.");
-    }
   }
 
   // Whatever ended an answer but the model itself is said.

@@ -34,6 +34,8 @@ void add_gc(CLI::App& app, Context& context);
 void add_import(CLI::App& app, Context& context);
 void add_export(CLI::App& app, Context& context);
 void add_plan(CLI::App& app, Context& context);
+void add_config(CLI::App& app, Context& context);
+void add_completion(CLI::App& app, Context& context);
 void add_key(CLI::App& app, Context& context);
 void add_doctor(CLI::App& app, Context& context);
 void add_verify(CLI::App& app, Context& context);

@@ -92,7 +92,9 @@ constexpr auto kAllowed = std::to_array<std::string_view>({"collections.OrderedD
                                                            "numpy.core.multiarray._reconstruct",
                                                            "numpy.core.multiarray.scalar",
                                                            "numpy._core.multiarray._reconstruct",
-                                                           "numpy._core.multiarray.scalar"});
+                                                           "numpy._core.multiarray.scalar",
+                                                           "numpy.core.numeric._frombuffer",
+                                                           "numpy._core.numeric._frombuffer"});
 
 bool is_allowed(std::string_view name) {
   return std::ranges::find(kAllowed, name) != kAllowed.end();

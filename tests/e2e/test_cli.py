@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import shutil
 import signal
 import struct
 import subprocess
@@ -14,7 +15,7 @@ import harness
 from harness import BIN, MODEL, eventually, patience, tacit
 from terminal import ESCAPES, Terminal
 
-COMMANDS = ("serve", "attest", "run", "pull", "list", "show", "rm", "gc", "import", "export", "key", "doctor", "version")
+COMMANDS = ("serve", "attest", "run", "pull", "list", "show", "rm", "gc", "import", "export", "config", "completion", "key", "doctor", "version")
 CRASHES = (-signal.SIGSEGV, -signal.SIGABRT, -signal.SIGBUS, -signal.SIGILL, 134, 139)
 
 
@@ -415,6 +416,24 @@ def test_chat_on_a_terminal(home: pathlib.Path) -> None:
         assert terminal.wait() == 0
 
 
+def test_chat_commands(home: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    file = tmp_path / "talk"
+    with terminal_run(home) as terminal:
+        terminal.wait_for("a prompt", lambda plain: ">" in plain)
+        terminal.send('"""Name three\n')
+        terminal.wait_for("more lines", lambda plain: "... " in plain)
+        terminal.send('colours."""\n')
+        answered(terminal, 40)
+        for line, words in (("/set temperature 9", "/set takes"), ("/set temperature 0", "From the next answer on"), (f"/save {file}", "Saved: 2 messages"),
+                            ("/system Be brief.", "begins anew"), (f"/load {file}", "Loaded: 2 messages"), ("/load /no/such", "error"),
+                            ("/nonsense", "Unknown command"), ("/help", "/system TEXT")):
+            terminal.send(line + "\n")
+            terminal.wait_for(line, lambda plain, words=words: words in plain)
+        terminal.send("/bye\n")
+        assert terminal.wait() == 0
+    assert file.read_text().startswith("tacit-chat 1\nuser 19\nName three\ncolours.\n") and file.stat().st_mode & 0o777 == 0o600
+
+
 def test_ctrl_c_stops_the_answer_and_the_chat_goes_on(home: pathlib.Path) -> None:
     with terminal_run(home) as terminal:
         terminal.wait_for("a prompt", lambda plain: ">" in plain)
@@ -483,3 +502,55 @@ def test_the_terminal_is_left_as_it_was(home: pathlib.Path) -> None:
         terminal.interrupt()
         terminal.wait()
         assert termios.tcgetattr(terminal.fd)[3] == before
+
+
+# --- settings, completions, the manual ------------------------------------------------------------
+
+
+def test_settings_have_one_table(empty_home: pathlib.Path) -> None:
+    table = json.loads(tacit("config", "--json", home=empty_home).stdout)["settings"]
+    keys = [row["key"] for row in table]
+    assert "serve.port" in keys and len(keys) == len(set(keys))
+    variables = [row["variable"] for row in table]
+    assert len(variables) == len(set(variables)), "no variable means two settings"
+    page = pathlib.Path(__file__).parents[2] / "docs" / "settings.md"
+    assert page.read_text() == tacit("config", "--markdown", home=empty_home).stdout, "tacit config --markdown > docs/settings.md"
+
+
+def test_ranks_of_settings(empty_home: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    """Command line before environment before file, seen at a switch that changes the output."""
+    file = tmp_path / "tacit.toml"
+    file.write_text("[list]\njson = true\n")
+    assert tacit("list", home=empty_home).stdout.startswith("No models")
+    assert tacit("--config", str(file), "list", home=empty_home).stdout.startswith("{")
+    assert tacit("list", home=empty_home, env={"TACIT_CONFIG": str(file)}).stdout.startswith("{")
+    assert tacit("list", home=empty_home, env={"TACIT_LIST_JSON": "true"}).stdout.startswith("{")
+    both = {"TACIT_CONFIG": str(file), "TACIT_LIST_JSON": "false"}
+    assert tacit("list", home=empty_home, env=both).stdout.startswith("No models")
+
+
+def test_wrong_settings_name_the_right_one(empty_home: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    file = tmp_path / "tacit.toml"
+    file.write_text("[serve]\nprot = 9000\n")
+    done = tacit("--config", str(file), "list", home=empty_home)
+    assert done.returncode == 2 and "serve.prot" in done.stderr and "serve.port" in done.stderr, done.stderr
+    refused(tacit("list", home=empty_home, env={"TACIT_CONFIG": "/no/such/file"}))
+
+
+@pytest.mark.parametrize("shell,check", [("bash", ["bash", "-n"]), ("zsh", ["zsh", "-n"]), ("fish", ["fish", "--no-execute"]), ("man", ["man", "--warnings", "-l"])])
+def test_completions_are_well_formed(empty_home: pathlib.Path, tmp_path: pathlib.Path, shell: str, check: list[str]) -> None:
+    done = tacit("completion", shell, home=empty_home)
+    assert done.returncode == 0 and "pull" in done.stdout and "port" in done.stdout
+    if shutil.which(check[0]) is None:
+        return
+    file = tmp_path / "completion"
+    file.write_text(done.stdout)
+    checked = subprocess.run([*check, str(file)], capture_output=True, text=True)
+    assert checked.returncode == 0, checked.stderr
+
+
+def test_bash_completes(empty_home: pathlib.Path) -> None:
+    script = f'eval "$({BIN} completion bash)"; COMP_WORDS=(tacit pul); COMP_CWORD=1; _tacit; echo "${{COMPREPLY[@]}}"; ' \
+             'COMP_WORDS=(tacit serve --por); COMP_CWORD=2; _tacit; echo "${COMPREPLY[@]}"'
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, env=harness.clean_environment(empty_home))
+    assert done.stdout.split() == ["pull", "--port"], done
