@@ -219,7 +219,7 @@ TEST_F(WorkerTest, DrainRefusesNewWaitsForRunningAndEndsTheProcess) {
   auto running = asio::co_spawn(runtime_.shard(1).io,
                                 read_all(worker->backend(1), request("Once upon a time", 60)),
                                 asio::use_future);
-  std::this_thread::sleep_for(Milliseconds{5});
+  while (worker->stats().running + worker->stats().waiting == 0) std::this_thread::yield();
   run([](Worker& w) -> Task<int> {
     co_await w.drain(Deadline::after(Seconds{30}));
     co_return 0;

@@ -8,7 +8,6 @@
 #include <utility>
 
 #include <boost/json.hpp>
-#include <boost/system/error_code.hpp>
 
 #include "core/text.hpp"
 
