@@ -135,8 +135,8 @@ int main() {
            {},
            "2026-11-01T00:00:00Z",
            12 * p384,
-           (12 + 24) * p384,
-           (12 + 24 + 4) * p384,
+           (12 + 12) * p384,
+           (12 + 24 + 3) * p384,
            Verdict::cannot_tell},
           rows);
   std::printf("%s, %s\n", tacit::bench::cpu_model().c_str(), TACIT_BENCH_BUILD);

@@ -173,7 +173,8 @@ std::vector<CertificatePtr> build_chain(CertificatePtr leaf, std::span<const Cer
     for (const auto& one : from) {
       if (!same(one->subject, child.issuer) || same(one->der, child.der) || num_left-- <= 0)
         continue;
-      if (!memory.verify(*one->key, child.scheme, child.tbs, child.signature)) continue;
+      const auto owner = chain.size() == 1 ? Owner::machine : Owner::shared;
+      if (!memory.verify(*one->key, child.scheme, child.tbs, child.signature, owner)) continue;
       const bool valid = now >= one->not_before && now <= one->not_after;
       if (best == nullptr || valid) best = one;
       if (valid) break;
