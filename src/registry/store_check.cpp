@@ -120,9 +120,10 @@ Result<StoreCheck> ModelStore::check(const std::vector<std::string>& names,
     const auto lock = store::FolderLock::take(root_, store::FolderLock::Kind::exclusive,
                                               Deadline::after(kLockPatience));
     auto moved = lock ? blobs_->quarantine(blob.digest) : fail(lock.error());
-    if (moved) blob.quarantined = *std::move(moved);
-    log_->error("registry.blob_corrupt", {{"digest", PublicText{blob.digest.with_prefix()}},
-                                          {"quarantined", moved.has_value()}});
+    const bool is_moved = moved.has_value();
+    if (is_moved) blob.quarantined = *std::move(moved);
+    log_->error("registry.blob_corrupt",
+                {{"digest", PublicText{blob.digest.with_prefix()}}, {"quarantined", is_moved}});
   }
   return check;
 }

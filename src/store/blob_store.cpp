@@ -204,7 +204,7 @@ class FileBlobStore final : public BlobStore {
   Result<std::filesystem::path> quarantine(const Digest& digest) override {
     const auto folder = blobs_.parent_path() / "quarantine";
     TACIT_CHECK(make_folders(folder));
-    const auto target = folder / digest.hex();
+    auto target = folder / digest.hex();
     if (::rename(path(digest).c_str(), target.c_str()) != 0) {
       return fail(os_error(errno, "cannot move the blob", path(digest)));
     }
