@@ -9,8 +9,8 @@
 #include "registry/import_plan.hpp"
 #include "registry/json.hpp"
 #include "registry/name.hpp"
+#include "registry/transfer.hpp"
 #include "registry/url.hpp"
-#include "registry/wheel_download.hpp"
 #include "store/file.hpp"
 
 namespace tacit::registry {

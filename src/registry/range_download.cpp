@@ -7,17 +7,13 @@
 #include "async/wait.hpp"
 #include "core/text.hpp"
 #include "registry/name.hpp"
+#include "registry/transfer.hpp"
 #include "registry/url.hpp"
-#include "registry/wheel_download.hpp"
 
 namespace tacit::registry {
 namespace {
 
 constexpr std::size_t kBlockBytes = 256 * 1024;
-
-bool worth_another_attempt(const Error& error) {
-  return error.code() == Code::unavailable || error.code() == Code::deadline_exceeded;
-}
 
 // What another mirror may do better.
 bool worth_another_mirror(const Error& error) {
@@ -33,14 +29,6 @@ bool worth_another_mirror(const Error& error) {
 }
 
 }  // namespace
-
-Error transfer_error(Error error) {
-  if (error.code() == Code::malformed) {
-    return {Code::unavailable, "the server's answer was cut short or damaged"};
-  }
-  if (error.code() == Code::io) return {Code::unavailable, "the connection broke"};
-  return error;
-}
 
 Error status_error(int status) {
   if (status == 404 || status == 410) {
@@ -71,39 +59,14 @@ Async<void> RangeDownload::run(store::BlobWriter& writer, std::function<void()> 
                                Deadline deadline) {
   Error last{Code::unavailable, "there is no address to get the file from"};
   for (const auto& mirror : mirrors_) {
-    auto done = co_await from_mirror(mirror, writer, progress, deadline);
+    const auto once = [&] { return attempt(mirror, writer, progress, deadline); };
+    auto done = co_await with_retries(once, writer, limits_, log_, deadline);
     if (done) co_return done;
     last = std::move(done).error();
     if (last.subject().empty()) last = std::move(last).about(printable(host_of(mirror.url)));
     if (!worth_another_mirror(last)) break;
   }
   co_return fail(std::move(last));
-}
-
-Async<void> RangeDownload::from_mirror(const RemoteFile& mirror, store::BlobWriter& writer,
-                                       const std::function<void()>& progress, Deadline deadline) {
-  unsigned failures = 0;
-  auto pause = limits_.backoff_first;
-  while (true) {
-    const auto before = writer.offset();
-    auto done = co_await attempt(mirror, writer, progress, deadline);
-    if (done) co_return done;
-    if (writer.offset() > before) {
-      failures = 0;
-      pause = limits_.backoff_first;
-    }
-    if (deadline.passed(std::chrono::steady_clock::now())) co_return done;
-    if (!worth_another_attempt(done.error()) || ++failures >= limits_.attempts_max) {
-      if (done.error().code() == Code::deadline_exceeded) {
-        done = fail(Code::unavailable, "the server sent nothing for too long");
-      }
-      co_return done;
-    }
-    log_.info("registry.transfer_retry",
-              {{"code", done.error().code()}, {"attempt", failures}, {"offset", writer.offset()}});
-    TACIT_CO_CHECK(co_await async::sleep_until(deadline.at_most(pause).when()));
-    pause = std::min(pause * 2, limits_.backoff_max);
-  }
 }
 
 Async<void> RangeDownload::attempt(const RemoteFile& mirror, store::BlobWriter& writer,

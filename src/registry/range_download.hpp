@@ -36,8 +36,6 @@ class RangeDownload {
   Async<void> run(store::BlobWriter& writer, std::function<void()> progress, Deadline deadline);
 
  private:
-  Async<void> from_mirror(const RemoteFile& mirror, store::BlobWriter& writer,
-                          const std::function<void()>& progress, Deadline deadline);
   Async<void> attempt(const RemoteFile& mirror, store::BlobWriter& writer,
                       const std::function<void()>& progress, Deadline deadline);
   Async<void> keep_to_limit(std::size_t bytes, Deadline deadline);
@@ -51,8 +49,6 @@ class RangeDownload {
   SteadyTime paid_until_{};  // when the bytes so far may have arrived under the limit
 };
 
-// Whatever breaks on the way is the transfer's fault, not the file's or the disk's.
-Error transfer_error(Error error);
 // What an answer's status means for a file that is wanted.
 Error status_error(int status);
 

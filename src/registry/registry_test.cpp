@@ -14,7 +14,7 @@
 #include "formats/testing/gguf_builder.hpp"
 #include "registry/testing/package_server.hpp"
 #include "registry/testing/zip_builder.hpp"
-#include "registry/wheel_download.hpp"
+#include "registry/transfer.hpp"
 #include "store/testing/temp_folder.hpp"
 
 namespace tacit::registry {

